@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One request, its reply, and the facts learnt on the way. Every stage speaks in these terms and no stage owns them.
+//!
+//! Header fields live in [`Fields`]: one buffer and ranges into it, the same for HTTP/1 and HTTP/2, so that a field
+//! that nobody touches is copied twice (in, out) and never hashed, allocated or reference-counted.
+
+mod fields;
+
+mod known;
+
+pub use fields::{Field, Fields, Span};
+pub use known::Known;

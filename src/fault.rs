@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every way an exchange can fail. One table answers: whose fault, what status, may we try again, what token in the log.
+//!
+//! `Display` is the operator's sentence; the client gets the fixed title of [`Facts`] and nothing that names an
+//! endpoint. Only `response` turns a fault into bytes. Faults are cold: they are built off the fast path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who has to change something for this not to happen again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    Client,
+    Endpoint,
+    Operator,
+    Weirgate,
+}
+
+/// Whether the request may go to an endpoint again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing can have been processed: any request may be sent again.
+    Safe,
+    /// The endpoint may have processed it: only an idempotent request may be sent again (RFC 9110 section 9.2.2).
+    Idempotent,
+    /// Sending it again cannot help or is not allowed.
+    Never,
+}
+
+/// How much of the request an endpoint can have seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    Nothing,
+    Partly,
+    Wholly,
+}
+
+impl Sent {
+    fn retry(self) -> Retry {
+        match self {
+            Self::Nothing => Retry::Safe,
+            Self::Partly | Self::Wholly => Retry::Idempotent,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing was sent",
+            Self::Partly => "part of the request was sent",
+            Self::Wholly => "the whole request was sent",
+        }
+    }
+}
+
+/// A failed exchange.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    // ── the client ──
+    #[error("the request is malformed: {0}")]
+    Malformed(&'static str),
+    #[error("the request head has more than {limit} bytes or fields")]
+    HeadTooLarge { limit: usize },
+    #[error("the request target has more than {limit} bytes")]
+    TargetTooLong { limit: usize },
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge { limit: u64 },
+    #[error("the client did not send a whole request head in {0:?}")]
+    HeadTimeout(Duration),
+    #[error("the client sent nothing of its request body for {0:?}")]
+    BodyTimeout(Duration),
+    #[error("the client closed the connection before its request was complete")]
+    ClientClosed,
+    #[error("the client took nothing of the reply for {0:?}")]
+    ClientStalled(Duration),
+    #[error("HTTP version not supported")]
+    Version,
+    #[error("no route allows the method {0}")]
+    Method(&'static str),
+    #[error("the expectation of the client cannot be met; only 100-continue is known")]
+    Expectation,
+    #[error("no route matches")]
+    NoRoute,
+    #[error("the host of the request is not served on this TLS connection")]
+    Misdirected,
+    #[error("policy {policy}: the request carries no API key")]
+    CredentialMissing { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: the API key is unknown, revoked or expired")]
+    CredentialInvalid { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: the request carries more than one API key")]
+    CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
+    LimitExceeded { policy: Arc<str>, retry_after: Duration },
+    // ── the endpoints ──
+    #[error("no endpoint of upstream {upstream} can take a request: {reason}")]
+    NoEndpoint { upstream: Arc<str>, reason: String },
+    #[error("endpoint {endpoint} refused or failed the connection: {cause}")]
+    Connect { endpoint: Arc<str>, cause: String },
+    #[error("endpoint {endpoint} did not accept a connection in {after:?}")]
+    ConnectTimeout { endpoint: Arc<str>, after: Duration },
+    #[error("endpoint {endpoint} closed a kept connection before a byte of reply; {}", sent.words())]
+    Stale { endpoint: Arc<str>, sent: Sent },
+    #[error("endpoint {endpoint} closed the connection before a byte of reply; {}", sent.words())]
+    Closed { endpoint: Arc<str>, sent: Sent },
+    #[error("endpoint {endpoint} did not answer in {after:?}; {}", sent.words())]
+    ReplyTimeout { endpoint: Arc<str>, after: Duration, sent: Sent },
+    #[error("endpoint {endpoint} sent a reply that is not HTTP: {what}")]
+    BadReply { endpoint: Arc<str>, what: &'static str },
+    #[error("endpoint {endpoint} broke off in the middle of a reply: {what}")]
+    ReplyCut { endpoint: Arc<str>, what: &'static str },
+    // ── weirgate itself ──
+    #[error("weirgate is shutting down")]
+    Draining,
+    #[error("the limit of {limit} connections is reached")]
+    Connections { limit: usize },
+    #[error("internal: {0}")]
+    Internal(&'static str),
+}
+
+/// What the fault table says of one fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub status: u16,
+    pub blame: Blame,
+    pub retry: Retry,
+    /// Stable, short, for logs, metrics and filters.
+    pub token: &'static str,
+    /// The fixed title that the client may read.
+    pub title: &'static str,
+}
+
+const fn facts(status: u16, blame: Blame, retry: Retry, token: &'static str, title: &'static str) -> Facts {
+    Facts { status, blame, retry, token, title }
+}
+
+impl Fault {
+    /// Status, blame, whether to try again, token and title.
+    pub fn facts(&self) -> Facts {
+        use Blame::{Client, Endpoint, Operator, Weirgate};
+        use Retry::{Never, Safe};
+        match self {
+            Self::Malformed(_) => facts(400, Client, Never, "malformed", "The request is malformed"),
+            Self::HeadTooLarge { .. } => facts(431, Client, Never, "head-too-large", "Request header fields too large"),
+            Self::TargetTooLong { .. } => facts(414, Client, Never, "target-too-long", "URI too long"),
+            Self::BodyTooLarge { .. } => facts(413, Client, Never, "body-too-large", "Content too large"),
+            Self::HeadTimeout(_) => facts(408, Client, Never, "head-timeout", "Request timeout"),
+            Self::BodyTimeout(_) => facts(408, Client, Never, "body-timeout", "Request timeout"),
+            Self::ClientClosed => facts(499, Client, Never, "client-closed", "Client closed the request"),
+            Self::ClientStalled(_) => facts(499, Client, Never, "client-stalled", "Client stopped reading"),
+            Self::Version => facts(505, Client, Never, "version", "HTTP version not supported"),
+            Self::Method(_) => facts(405, Client, Never, "method", "Method not allowed"),
+            Self::Expectation => facts(417, Client, Never, "expectation", "Expectation failed"),
+            Self::NoRoute => facts(404, Client, Never, "no-route", "Nothing is served here"),
+            Self::Misdirected => facts(421, Client, Never, "misdirected", "Misdirected request"),
+            Self::CredentialMissing { .. } => facts(401, Client, Never, "key-missing", "No API key found in request"),
+            Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
+            Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
+            Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
+            Self::NoEndpoint { .. } => facts(503, Endpoint, Never, "no-endpoint", "Service unavailable"),
+            Self::Connect { .. } => facts(502, Endpoint, Safe, "connect-failed", "Bad gateway"),
+            Self::ConnectTimeout { .. } => facts(504, Endpoint, Safe, "connect-timeout", "Gateway timeout"),
+            Self::Stale { sent, .. } => facts(502, Endpoint, sent.retry(), "stale-connection", "Bad gateway"),
+            Self::Closed { sent, .. } => facts(502, Endpoint, sent.retry(), "endpoint-closed", "Bad gateway"),
+            Self::ReplyTimeout { sent, .. } => facts(504, Endpoint, sent.retry(), "reply-timeout", "Gateway timeout"),
+            Self::BadReply { .. } => facts(502, Endpoint, Never, "bad-reply", "Bad gateway"),
+            Self::ReplyCut { .. } => facts(502, Endpoint, Never, "reply-cut", "Bad gateway"),
+            Self::Draining => facts(503, Weirgate, Never, "draining", "Service unavailable"),
+            Self::Connections { .. } => facts(503, Operator, Never, "connections", "Service unavailable"),
+            Self::Internal(_) => facts(500, Weirgate, Never, "internal", "Internal server error"),
+        }
+    }
+}
