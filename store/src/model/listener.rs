@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A Listener: an address and a protocol on which connections arrive, and the bounds on what one of them may cost.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ByteSize, Name, Span};
+
+/// An address, a protocol, and what happens to the bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// IP address and port, such as `0.0.0.0:8080` or `[::]:443`.
+    pub address: SocketAddr,
+    pub protocol: ListenerProtocol,
+    /// Names of certificates, chosen by SNI; the first is the default. Only with `protocol = "https"`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Name>,
+    /// Networks whose `Forwarded` and `X-Forwarded-*` fields are believed; all others have them replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpNet>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: ListenerLimits,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: ListenerTimeouts,
+    /// Not supported yet: HTTP/3 on the same port.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http3: bool,
+    /// Not supported yet: the upstream of a `tcp` or `udp` listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Name>,
+    /// Not supported yet: server name to upstream, for a `tls` listener.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sni: BTreeMap<String, Name>,
+}
+
+/// How bytes on a listener are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ListenerProtocol {
+    /// HTTP/1.1, and HTTP/2 by prior knowledge.
+    Http,
+    /// TLS, then HTTP/2 or HTTP/1.1 by ALPN.
+    Https,
+    Tcp,
+    Tls,
+    Udp,
+}
+
+/// What one listener lets in at most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerLimits {
+    /// Open connections, over all workers.
+    pub connections: u32,
+    /// Bytes of one request head.
+    pub head: ByteSize,
+    /// Fields of one request head.
+    pub fields: u32,
+    /// Bytes of one request body; a route may lower it.
+    pub body: ByteSize,
+    /// Concurrent streams of one HTTP/2 connection.
+    pub streams: u32,
+    /// Requests on one connection before it is closed; 0 is no limit.
+    pub requests: u32,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 50_000,
+            head: ByteSize(32 << 10),
+            fields: 100,
+            body: ByteSize(1 << 30),
+            streams: 128,
+            requests: 0,
+        }
+    }
+}
+
+/// How long one listener waits for a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerTimeouts {
+    /// For the TLS handshake.
+    pub handshake: Span,
+    /// From the first byte of a request head to its last.
+    pub head: Span,
+    /// Between two pieces of a request body.
+    pub body: Span,
+    /// For a client to take any piece of a reply.
+    pub write: Span,
+    /// For the next request on a kept connection.
+    pub idle: Span,
+}
+
+impl Default for ListenerTimeouts {
+    fn default() -> Self {
+        let seconds = Span::seconds;
+        Self { handshake: seconds(10), head: seconds(10), body: seconds(30), write: seconds(30), idle: seconds(75) }
+    }
+}
+
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A Policy: what a route makes a request pass. A closed set; a file names kinds, never their order.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Name, Rate};
+
+/// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Policy {
+    /// The caller proves by a key which consumer it is.
+    ApiKey(ApiKeyPolicy),
+    /// No more than so many requests in a time.
+    RateLimit(RateLimitPolicy),
+    /// Edits of the fields that go to the endpoint.
+    RequestHeaders(FieldEdits),
+    /// Edits of the fields that go to the client.
+    ReplyHeaders(FieldEdits),
+}
+
+impl Policy {
+    /// The key of its kind in the file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ApiKey(_) => "api_key",
+            Self::RateLimit(_) => "rate_limit",
+            Self::RequestHeaders(_) => "request_headers",
+            Self::ReplyHeaders(_) => "reply_headers",
+        }
+    }
+}
+
+/// A policy of a route: by name, or written in place.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PolicyRef {
+    Named(Name),
+    Inline(Policy),
+}
+
+impl<'de> Deserialize<'de> for PolicyRef {
+    /// By hand, so that a mistake inside a policy is reported as that mistake.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = PolicyRef;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of a policy, or a policy such as { rate_limit = { … } }")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PolicyRef, E> {
+                text.parse().map(PolicyRef::Named).map_err(E::custom)
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<PolicyRef, A::Error> {
+                Policy::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(PolicyRef::Inline)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Where an API key is looked for; at least one place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyPolicy {
+    /// Name of a request header, such as `X-Api-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// Name of a query parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// Name of a cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
+    /// Take the key out of the request before it goes to the endpoint.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub hide: bool,
+    /// Named in the challenge of a 401.
+    #[serde(default = "default_realm", skip_serializing_if = "is_default_realm")]
+    pub realm: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_realm() -> String {
+    "weirgate".to_owned()
+}
+
+fn is_default_realm(realm: &str) -> bool {
+    realm == "weirgate"
+}
+
+/// No more than `rate` on average, and `burst` at once, for each key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitPolicy {
+    pub per: LimitKey,
+    /// Such as `100/s`, `600/m`, `10000/h`.
+    pub rate: Rate,
+    /// Requests that may come at once after a pause; the count of the rate if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+}
+
+/// What a limit is counted by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitKey {
+    /// The consumer that an authenticating policy found; the client address if there is none.
+    Consumer,
+    /// The client address (an IPv6 client by its /64).
+    Ip,
+    /// All requests of the route together.
+    Route,
+    /// The value of a request header: `{ header = "X-Tenant" }`.
+    Header(String),
+}
+
+/// Edits of header fields, in this order: remove, set, add.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FieldEdits {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub add: BTreeMap<String, String>,
+}
