@@ -21,6 +21,11 @@ impl Span {
         Self { start: clamp(start), len: clamp(len) }
     }
 
+    /// The range of `len` bytes that begins `start` bytes into this one.
+    pub fn part(self, start: usize, len: usize) -> Self {
+        Self::new((self.start as usize).saturating_add(start), len)
+    }
+
     /// Whether the range holds nothing.
     pub fn is_empty(self) -> bool {
         self.len == 0
@@ -101,6 +106,11 @@ impl Fields {
     /// All fields in order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.entries.iter().map(|entry| self.field(*entry))
+    }
+
+    /// The identities of all fields in order, for a stage that counts before it looks.
+    pub fn identities(&self) -> impl Iterator<Item = Known> {
+        self.entries.iter().map(|entry| entry.known)
     }
 
     fn field(&self, entry: Entry) -> Field<'_> {
