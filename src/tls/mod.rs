@@ -1,2 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! tls
+//! TLS towards clients: certificates by server name, and the handshake's settings.
+//!
+//! One crypto provider (aws-lc-rs), one ticketer for the whole process so that a client resumes on any worker, no
+//! session cache (a ticket needs none). It knows nothing of HTTP beyond the two protocol names of ALPN.
+
+pub mod accept;
+
+pub mod certificate;
