@@ -8,5 +8,11 @@ mod fields;
 
 mod known;
 
+mod request;
+
+mod stage;
+
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
+pub use request::{Protocol, Request, is_idempotent};
+pub use stage::{STAGES, Stage, Timeline};

@@ -5,6 +5,12 @@
 //! what an edge must refuse: hyper drops `Content-Length` when `Transfer-Encoding` is present, merges repeated equal
 //! lengths and accepts a bare LF, and after that nobody can tell. It knows nothing of routes or policies.
 
+pub mod buffers;
+
+pub mod client;
+
 pub mod http1;
+
+pub mod stream;
 
 pub mod target;

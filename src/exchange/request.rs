@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A request as every stage sees it, whatever protocol it came by.
+
+use http::Method;
+
+use super::{Fields, Span};
+
+/// The version of HTTP that a message came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http10,
+    Http11,
+    Http2,
+}
+
+impl Protocol {
+    /// As it is written in a log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+
+    /// As it is written in `Via` (RFC 9110 section 7.6.3).
+    pub fn via(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2.0",
+        }
+    }
+}
+
+/// A request head whose target is already normalised; the texts lie in the buffer of `fields`.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: Method,
+    pub protocol: Protocol,
+    pub fields: Fields,
+    /// Lower case, without port.
+    pub host: Span,
+    /// Host and port as the endpoint gets them.
+    pub authority: Span,
+    pub path: Span,
+    pub query: Option<Span>,
+}
+
+impl Request {
+    pub fn host(&self) -> &[u8] {
+        self.fields.text(self.host)
+    }
+
+    pub fn path(&self) -> &[u8] {
+        self.fields.text(self.path)
+    }
+
+    pub fn query(&self) -> Option<&[u8]> {
+        self.query.map(|span| self.fields.text(span))
+    }
+}
+
+/// Whether a request with this method may be sent again although it may have been processed (RFC 9110 section 9.2.2).
+pub fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
+}
