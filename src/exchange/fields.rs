@@ -21,6 +21,13 @@ impl Span {
         Self { start: clamp(start), len: clamp(len) }
     }
 
+    /// The part of this range from its byte `from` up to its byte `to`; what lies outside is cut off.
+    pub fn part(self, from: usize, to: usize) -> Self {
+        let to = to.min(self.len as usize);
+        let from = from.min(to);
+        Self::new(self.start as usize + from, to - from)
+    }
+
     /// Whether the range holds nothing.
     pub fn is_empty(self) -> bool {
         self.len == 0

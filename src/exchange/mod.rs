@@ -8,5 +8,7 @@ mod fields;
 
 mod known;
 
+pub mod spelling;
+
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
