@@ -22,8 +22,15 @@ impl Span {
     }
 
     /// The range of `len` bytes that begins `start` bytes into this one.
-    pub fn part(self, start: usize, len: usize) -> Self {
+    pub fn within(self, start: usize, len: usize) -> Self {
         Self::new((self.start as usize).saturating_add(start), len)
+    }
+
+    /// The part of this range from its byte `from` up to its byte `to`; what lies outside is cut off.
+    pub fn part(self, from: usize, to: usize) -> Self {
+        let to = to.min(self.len as usize);
+        let from = from.min(to);
+        Self::new(self.start as usize + from, to - from)
     }
 
     /// Whether the range holds nothing.

@@ -12,6 +12,8 @@ mod request;
 
 mod stage;
 
+pub mod spelling;
+
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
 pub use request::{Protocol, Request, is_idempotent};

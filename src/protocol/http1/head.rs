@@ -120,7 +120,7 @@ pub fn parse_request(bytes: &[u8], limits: &HeadLimits, fields: &mut Fields) -> 
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Fault::Malformed("method is not a token"))?;
     let head = head.get(..head_len).unwrap_or_default();
     let whole = store(head, request.headers, fields)?;
-    let target = whole.part(offset(head, target.as_bytes()), target.len());
+    let target = whole.within(offset(head, target.as_bytes()), target.len());
     Ok(Some(RequestLine { method, target, version: version_of(version), head_len: skipped + head_len }))
 }
 
@@ -180,8 +180,8 @@ fn store(head: &[u8], headers: &[Header<'_>], fields: &mut Fields) -> Result<Spa
     let whole = fields.store(head);
     for header in headers {
         let name = header.name.as_bytes();
-        let name = whole.part(offset(head, name), name.len());
-        fields.push_spans(name, whole.part(offset(head, header.value), header.value.len()));
+        let name = whole.within(offset(head, name), name.len());
+        fields.push_spans(name, whole.within(offset(head, header.value), header.value.len()));
     }
     Ok(whole)
 }
