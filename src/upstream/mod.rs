@@ -1,2 +1,4 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! upstream
+pub mod health;
+pub mod retry;
