@@ -4,7 +4,7 @@
 //! A rule that looks at code skips lines that are tests where a test may do what the daemon may not (imports, clocks,
 //! tasks); sizes, headers and leftovers hold everywhere.
 
-use crate::source::{Source, block_end, positions};
+use crate::source::{Source, block_end, line_of, lines_with, positions};
 use crate::{
     BANNED_ENDINGS, BANNED_TYPES, Breach, DRAWERS, FILE_LINES_MAX, FILE_LINES_WARN, FUNCTION_LINES_MAX,
     HEADER_CHARACTERS_MIN, IMPURE_WORDS, MAY_SPAWN, MAY_USE_ENGINE, MAY_USE_TERMINAL, PURE, may_use,
@@ -75,7 +75,7 @@ fn functions(source: &Source) -> Found {
     let mut found = Found::new();
     for at in positions(&source.code, "fn ") {
         let Some(end) = block_end(&source.code, at) else { continue };
-        let (first, last) = (source.line_of(&source.code, at), source.line_of(&source.code, end));
+        let (first, last) = (line_of(&source.code, at), line_of(&source.code, end));
         let length = last - first + 1;
         if length > FUNCTION_LINES_MAX {
             let message = format!("a function of {length} lines, at most {FUNCTION_LINES_MAX} — split it by step");
@@ -115,7 +115,7 @@ fn used_modules(source: &Source) -> Vec<(usize, String, String)> {
         for at in positions(&source.code, root) {
             let further = source.code.get(..at).is_some_and(|before| before.ends_with("super::"));
             let rest = source.code.get(at + root.len()..).unwrap_or_default();
-            let line = source.line_of(&source.code, at);
+            let line = line_of(&source.code, at);
             if !further {
                 used.extend(first_names(rest).into_iter().map(|(module, rest)| (line, module, rest)));
             }
@@ -162,7 +162,7 @@ fn crates(source: &Source) -> Found {
     let module = source.module().unwrap_or_default();
     let mut check = |word: &str, allowed: bool, message: &str| {
         if !allowed {
-            let lines = source.lines_with(&source.code, word).filter(|line| !source.is_test_line(*line));
+            let lines = lines_with(&source.code, word).filter(|line| !source.is_test_line(*line));
             found.extend(lines.map(|line| (line, message.to_owned())));
         }
     };
@@ -180,7 +180,7 @@ fn purity(source: &Source) -> Found {
     let Some(module) = source.module().filter(|module| PURE.contains(module)) else { return Found::new() };
     let breach = |line, word: &str| (line, format!("`{word}` in `{module}`, which is pure — do it in the caller"));
     let words = IMPURE_WORDS.iter();
-    let lines = words.flat_map(|word| source.lines_with(&source.code, word).map(|line| (line, *word)));
+    let lines = words.flat_map(|word| lines_with(&source.code, word).map(|line| (line, *word)));
     lines.filter(|(line, _)| !source.is_test_line(*line)).map(|(line, word)| breach(line, word)).collect()
 }
 
@@ -189,7 +189,7 @@ fn clocks(source: &Source) -> Found {
         return Found::new();
     }
     let words = ["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now", ".elapsed()"];
-    let lines = words.iter().flat_map(|word| source.lines_with(&source.code, word).map(move |line| (line, word)));
+    let lines = words.iter().flat_map(|word| lines_with(&source.code, word).map(move |line| (line, word)));
     let outside = lines.filter(|(line, _)| !source.is_test_line(*line));
     outside.map(|(line, word)| (line, format!("`{word}` outside clock.rs — take the time as an argument"))).collect()
 }
@@ -206,7 +206,7 @@ fn tasks(source: &Source) -> Found {
     let words = ["spawn(", "spawn_local(", "spawn_blocking(", "spawn_scoped("];
     let calls = words.iter().flat_map(|word| positions(&source.code, word));
     let started = calls.filter(|at| !source.code.get(..*at).is_some_and(|before| before.ends_with("fn ")));
-    let lines = started.map(|at| source.line_of(&source.code, at)).filter(|line| !source.is_test_line(*line));
+    let lines = started.map(|at| line_of(&source.code, at)).filter(|line| !source.is_test_line(*line));
     lines.map(|line| (line, message.to_owned())).collect()
 }
 
@@ -216,7 +216,7 @@ fn type_names(source: &Source) -> Found {
         for at in positions(&source.code, keyword) {
             let rest = source.code.get(at + keyword.len()..).unwrap_or_default();
             let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-            let line = source.line_of(&source.code, at);
+            let line = line_of(&source.code, at);
             if let Some((_, ours)) = BANNED_TYPES.iter().find(|(banned, _)| *banned == name) {
                 found.push((line, format!("a type named `{name}` — our noun is {ours}")));
             } else if BANNED_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
@@ -239,7 +239,7 @@ fn leftovers(source: &Source) -> Found {
     let mut found = Found::new();
     for (text, words) in [(&source.code, &in_code[..]), (&source.comments, &in_comments[..])] {
         for (word, remedy) in words {
-            let lines = source.lines_with(text, word);
+            let lines = lines_with(text, word);
             found.extend(lines.map(|line| (line, format!("`{word}` left behind — {remedy}"))));
         }
     }
@@ -255,6 +255,6 @@ fn metric_names(source: &Source) -> Found {
         let rest = source.strings.get(*at..).unwrap_or_default();
         !crates.iter().any(|name| rest.starts_with(name))
     });
-    let lines = names.map(|(at, _)| source.line_of(&source.strings, at)).filter(|line| !source.is_test_line(*line));
+    let lines = names.map(|(at, _)| line_of(&source.strings, at)).filter(|line| !source.is_test_line(*line));
     lines.map(|line| (line, "a metric name outside observe/names.rs — add a constant there".to_owned())).collect()
 }

@@ -45,15 +45,16 @@ impl Source {
     pub(crate) fn is_test_line(&self, line: usize) -> bool {
         self.test_lines.get(line.saturating_sub(1)).copied().unwrap_or(false)
     }
+}
 
-    pub(crate) fn line_of(&self, text: &str, at: usize) -> usize {
-        text.get(..at).map_or(1, |before| before.matches('\n').count() + 1)
-    }
+/// The line on which the character at `at` stands, from one.
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
+    text.get(..at).map_or(1, |before| before.matches('\n').count() + 1)
+}
 
-    /// Lines of `text` that hold `word` between characters that cannot belong to a name.
-    pub(crate) fn lines_with<'a>(&'a self, text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-        positions(text, word).map(move |at| self.line_of(text, at))
-    }
+/// Lines of `text` that hold `word` between characters that cannot belong to a name.
+pub(crate) fn lines_with<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+    positions(text, word).map(move |at| line_of(text, at))
 }
 
 /// Where `word` stands in `text` as a whole word (its own ends are looked at only if they are name characters).
@@ -64,7 +65,7 @@ pub(crate) fn positions<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item 
     text.match_indices(word).filter_map(move |(at, _)| {
         let before = text.get(..at).and_then(|t| t.chars().next_back());
         let after = text.get(at + word.len()..).and_then(|t| t.chars().next());
-        let free = !(opens_name && before.is_some_and(name)) && !(ends_name && after.is_some_and(name));
+        let free = !(opens_name && before.is_some_and(name) || ends_name && after.is_some_and(name));
         free.then_some(at)
     })
 }
