@@ -62,7 +62,6 @@ const HEADER_CHARACTERS_MIN: usize = 40;
 const BANNED_TYPES: &[(&str, &str)] = &[
     ("Account", "Consumer"),
     ("Backend", "Upstream (the group) or Endpoint (one address)"),
-    ("Candidate", "Change"),
     ("Cluster", "Upstream"),
     ("Commit", "Change, or the verb apply"),
     ("Context", "Exchange"),
