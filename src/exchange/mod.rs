@@ -4,6 +4,9 @@
 //! Header fields live in [`Fields`]: one buffer and ranges into it, the same for HTTP/1 and HTTP/2, so that a field
 //! that nobody touches is copied twice (in, out) and never hashed, allocated or reference-counted.
 
+#[expect(clippy::module_inception, reason = "the exchange is what this module is about")]
+mod exchange;
+
 mod fields;
 
 mod known;
@@ -14,7 +17,8 @@ mod stage;
 
 pub mod spelling;
 
+pub use exchange::{Client, Exchange, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
-pub use request::{Protocol, Request, is_idempotent};
+pub use request::{Protocol, Request};
 pub use stage::{STAGES, Stage, Timeline};

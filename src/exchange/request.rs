@@ -60,8 +60,3 @@ impl Request {
         self.query.map(|span| self.fields.text(span))
     }
 }
-
-/// Whether a request with this method may be sent again although it may have been processed (RFC 9110 section 9.2.2).
-pub fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
-}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One address in an upstream, with its live state: the few numbers that workers and the control side share.
+//!
+//! All of it is atomic and none of it is locked. A configuration change carries an endpoint's state over by upstream
+//! and address, so applying one forgets no health, no requests in flight and no operator's override.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::health::State;
+use crate::balance::{Candidate, identity};
+
+/// What an operator has set over the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As configured.
+    Ready,
+    /// No new requests; those in flight finish.
+    Drain,
+    /// No requests and no health checks.
+    Maintenance,
+}
+
+/// State that outlives a snapshot.
+#[derive(Debug)]
+pub struct Live {
+    /// Unique in the process and never reused: workers keep their pools by it.
+    pub id: u64,
+    state: AtomicU8,
+    mode: AtomicU8,
+    weight: AtomicU32,
+    in_flight: AtomicU32,
+    /// Set by a worker that could not connect, so that the next check comes at once.
+    suspect: AtomicBool,
+}
+
+impl Live {
+    /// A new endpoint with this state and weight.
+    pub fn new(state: State, weight: u32) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            state: AtomicU8::new(code_of(state)),
+            mode: AtomicU8::new(0),
+            weight: AtomicU32::new(weight),
+            in_flight: AtomicU32::new(0),
+            suspect: AtomicBool::new(false),
+        }
+    }
+
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            0 => State::New,
+            1 => State::Unknown,
+            2 => State::Healthy,
+            _ => State::Unhealthy,
+        }
+    }
+
+    pub fn set_state(&self, state: State) {
+        self.state.store(code_of(state), Ordering::Relaxed);
+    }
+
+    pub fn mode(&self) -> Mode {
+        match self.mode.load(Ordering::Relaxed) {
+            0 => Mode::Ready,
+            1 => Mode::Drain,
+            _ => Mode::Maintenance,
+        }
+    }
+
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
+    }
+
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { live: Arc::clone(self) }
+    }
+
+    /// Notes that a connection failed; the next [`Live::take_suspicion`] says so once.
+    pub fn suspect(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a worker suspects it, and forgets that.
+    pub fn take_suspicion(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed) && self.suspect.swap(false, Ordering::Relaxed)
+    }
+}
+
+fn code_of(state: State) -> u8 {
+    match state {
+        State::New => 0,
+        State::Unknown => 1,
+        State::Healthy => 2,
+        State::Unhealthy => 3,
+    }
+}
+
+/// A request in flight to an endpoint.
+#[derive(Debug)]
+pub struct InFlight {
+    live: Arc<Live>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One address of an upstream as a snapshot holds it.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    /// The address as text.
+    pub name: Arc<str>,
+    identity: u64,
+    pub weight: u32,
+    pub backup: bool,
+    pub live: Arc<Live>,
+}
+
+impl Endpoint {
+    pub fn new(address: SocketAddr, weight: u32, backup: bool, live: Arc<Live>) -> Self {
+        let name: Arc<str> = address.to_string().into();
+        Self { address, identity: identity(&name), name, weight, backup, live }
+    }
+
+    /// What the balancer sees of it.
+    pub fn candidate(&self) -> Candidate {
+        Candidate {
+            identity: self.identity,
+            weight: self.live.weight(),
+            usable: self.live.state().is_usable() && self.live.mode() == Mode::Ready,
+            backup: self.backup,
+            in_flight: self.live.in_flight(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Endpoint, Live, Mode, State};
+
+    #[test]
+    fn state_mode_and_flight_decide_what_the_balancer_sees() {
+        let live = Arc::new(Live::new(State::Healthy, 3));
+        let endpoint = Endpoint::new(([127, 0, 0, 1], 80).into(), 3, false, Arc::clone(&live));
+        let guard = live.begin();
+        assert!(endpoint.candidate().usable && endpoint.candidate().in_flight == 1);
+        drop(guard);
+        for (state, mode, usable) in [
+            (State::Unhealthy, Mode::Ready, false),
+            (State::Unknown, Mode::Ready, true),
+            (State::New, Mode::Ready, false),
+            (State::Healthy, Mode::Drain, false),
+            (State::Healthy, Mode::Maintenance, false),
+            (State::Healthy, Mode::Ready, true),
+        ] {
+            live.set_state(state);
+            live.set_mode(mode);
+            assert_eq!(endpoint.candidate().usable, usable, "row {state:?} {mode:?}");
+            assert_eq!((live.state(), live.mode()), (state, mode));
+        }
+        assert_eq!(endpoint.candidate().in_flight, 0);
+    }
+
+    #[test]
+    fn a_suspicion_is_told_once() {
+        let live = Live::new(State::Healthy, 1);
+        live.suspect();
+        assert!(live.take_suspicion());
+        assert!(!live.take_suspicion());
+    }
+}
