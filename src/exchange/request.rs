@@ -43,7 +43,11 @@ pub struct Request {
     pub host: Span,
     /// Host and port as the endpoint gets them.
     pub authority: Span,
+    /// As it goes to the endpoint.
     pub path: Span,
+    /// As routes and policies compare it; the same as `path` unless the client encoded delimiters or sent path
+    /// parameters.
+    pub matched: Span,
     pub query: Option<Span>,
 }
 
@@ -54,6 +58,10 @@ impl Request {
 
     pub fn path(&self) -> &[u8] {
         self.fields.text(self.path)
+    }
+
+    pub fn matched(&self) -> &[u8] {
+        self.fields.text(self.matched)
     }
 
     pub fn query(&self) -> Option<&[u8]> {

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the edge takes from a message and adds to it, whoever sent it: the duties of an intermediary in RFC 9110
+//! section 7.6, and the forwarding fields.
+//!
+//! What concerns one hop only is removed *before* policies run, so that a `Connection` field can name away what the
+//! client sent and never what a policy set. Forwarding and identity fields of a client are replaced unless it is a
+//! trusted proxy.
+
+use std::net::{IpAddr, SocketAddr};
+
+use smallvec::SmallVec;
+
+use crate::exchange::{Client, Exchange, Field, Fields, Known, Protocol, Request};
+use crate::policy::is_identity;
+
+/// How we call ourselves in `Via`.
+const PSEUDONYM: &str = "weirgate";
+
+/// Names that one `Connection` field may list; more is noise and its names stay unnamed.
+const NOMINATED_MAX: usize = 16;
+
+/// Field names that a message nominates as hop-by-hop.
+type Nominated = SmallVec<[SmallVec<[u8; 32]>; 2]>;
+
+/// Removes from a request what is not for the endpoint: fields of this hop, identity fields, and the forwarding fields
+/// of a client that is not a trusted proxy. `keep_expect` leaves `Expect`, which then travels with its body.
+pub fn clean_request(fields: &mut Fields, trusted: bool) {
+    let nominated = nominated(fields);
+    fields.retain(|field| match field.known {
+        Known::Other => !is_nominated(&nominated, &field) && !is_identity(field.name),
+        Known::Connection
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::Upgrade
+        | Known::Http2Settings
+        | Known::TransferEncoding
+        | Known::ContentLength
+        | Known::Expect
+        | Known::Host => false,
+        Known::Te => field.value.eq_ignore_ascii_case(b"trailers"),
+        Known::Forwarded
+        | Known::XForwardedFor
+        | Known::XForwardedHost
+        | Known::XForwardedProto
+        | Known::XRealIp
+        | Known::XRequestId => trusted && !is_nominated(&nominated, &field),
+        // A client may not name away what says who it is or what the message means.
+        Known::Authorization | Known::Cookie | Known::ContentType | Known::Date | Known::Via | Known::MaxForwards => true,
+        Known::AcceptEncoding | Known::Server | Known::Trailer => !is_nominated(&nominated, &field),
+    });
+}
+
+/// Removes from a reply what is not for the client. `Content-Length` stays: it is true of the whole reply.
+pub fn clean_reply(fields: &mut Fields) {
+    let nominated = nominated(fields);
+    fields.retain(|field| match field.known {
+        Known::Connection
+        | Known::KeepAlive
+        | Known::ProxyConnection
+        | Known::Upgrade
+        | Known::TransferEncoding
+        | Known::Te
+        | Known::Http2Settings => false,
+        Known::ContentLength | Known::ContentType | Known::Date | Known::Via => true,
+        _ => !is_nominated(&nominated, &field),
+    });
+}
+
+fn nominated(fields: &Fields) -> Nominated {
+    let mut names = Nominated::new();
+    for value in fields.all(Known::Connection) {
+        for name in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            // The options that nearly every message sends name no field.
+            let option = name.eq_ignore_ascii_case(b"keep-alive") || name.eq_ignore_ascii_case(b"close");
+            if !name.is_empty() && !option && names.len() < NOMINATED_MAX {
+                names.push(SmallVec::from_slice(name));
+            }
+        }
+    }
+    names
+}
+
+fn is_nominated(nominated: &Nominated, field: &Field<'_>) -> bool {
+    nominated.iter().any(|name| name.eq_ignore_ascii_case(field.name))
+}
+
+/// The address that counts as the client's: the peer, or, behind trusted proxies, the nearest address in
+/// `X-Forwarded-For` that is not itself trusted.
+pub fn client_ip(client: &Client, fields: &Fields, is_trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let peer = client.peer.ip().to_canonical();
+    if !client.trusted {
+        return peer;
+    }
+    let mut nearest = peer;
+    let lists: SmallVec<[&[u8]; 2]> = fields.all(Known::XForwardedFor).collect();
+    for element in lists.iter().rev().flat_map(|list| list.rsplit(|byte| *byte == b',')) {
+        let Some(address) = parse_address(element.trim_ascii()) else { return nearest };
+        nearest = address;
+        if !is_trusted(address) {
+            return address;
+        }
+    }
+    nearest
+}
+
+fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    text.parse::<IpAddr>().ok().or_else(with_port).map(|address| address.to_canonical())
+}
+
+/// Writes the fields that tell the endpoint where a request came from, each with its line end.
+pub fn write_forwarding(out: &mut Vec<u8>, x: &Exchange) {
+    let Exchange { client, request, .. } = x;
+    let mut peer = [0_u8; 48];
+    let peer = render_ip(client.peer.ip(), &mut peer);
+    let authority = request.fields.text(request.authority);
+    line(out, b"Via", &[request.protocol.via().as_bytes(), b" ", PSEUDONYM.as_bytes()]);
+    match joined(&request.fields, Known::XForwardedFor).filter(|_| client.trusted) {
+        Some(before) => line(out, b"X-Forwarded-For", &[&before, b", ", peer]),
+        None => line(out, b"X-Forwarded-For", &[peer]),
+    }
+    let proto = request.fields.find(Known::XForwardedProto).filter(|_| client.trusted);
+    line(out, b"X-Forwarded-Proto", &[proto.unwrap_or(client.scheme.name().as_bytes())]);
+    let host = request.fields.find(Known::XForwardedHost).filter(|_| client.trusted);
+    line(out, b"X-Forwarded-Host", &[host.unwrap_or(authority)]);
+    write_forwarded(out, x, peer, authority);
+    if request.fields.count(Known::XRequestId) == 0 || !client.trusted {
+        line(out, b"X-Request-Id", &[&x.id.digits()]);
+    }
+}
+
+/// RFC 7239. An IPv6 address and an authority with a port are quoted.
+fn write_forwarded(out: &mut Vec<u8>, x: &Exchange, peer: &[u8], authority: &[u8]) {
+    let (open, close): (&[u8], &[u8]) =
+        if x.client.peer.ip().to_canonical().is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
+    out.extend_from_slice(b"Forwarded: ");
+    if let Some(before) = joined(&x.request.fields, Known::Forwarded).filter(|_| x.client.trusted) {
+        out.extend_from_slice(&before);
+        out.extend_from_slice(b", ");
+    }
+    let proto = x.client.scheme.name().as_bytes();
+    for part in [open, peer, close, b";host=\"", authority, b"\";proto=", proto, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+fn joined(fields: &Fields, known: Known) -> Option<Vec<u8>> {
+    let values: SmallVec<[&[u8]; 2]> = fields.all(known).collect();
+    if values.is_empty() { None } else { Some(values.join(&b", "[..])) }
+}
+
+fn line(out: &mut Vec<u8>, name: &[u8], parts: &[&[u8]]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn render_ip(ip: IpAddr, out: &mut [u8; 48]) -> &[u8] {
+    use std::io::Write as _;
+    let room = out.len();
+    let mut rest = &mut out[..];
+    let written = match write!(rest, "{}", ip.to_canonical()) {
+        Ok(()) => room - rest.len(),
+        Err(_) => 0,
+    };
+    out.get(..written).unwrap_or_default()
+}
+
+/// Whether `field` was replaced by what [`write_forwarding`] writes, and must not be written again.
+pub fn is_rewritten(known: Known, trusted: bool) -> bool {
+    match known {
+        Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost | Known::Forwarded => true,
+        Known::XRequestId => !trusted,
+        _ => false,
+    }
+}
+
+/// Adds our entry to the `Via` of a reply.
+pub fn add_via(fields: &mut Fields, received: Protocol) {
+    let value: &[u8] = match received {
+        Protocol::Http10 => b"1.0 weirgate",
+        Protocol::Http11 => b"1.1 weirgate",
+        Protocol::Http2 => b"2.0 weirgate",
+    };
+    fields.push_known(Known::Via, value);
+}
+
+/// What `Max-Forwards` asks of us (RFC 9110 section 7.6.2): only for TRACE and OPTIONS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxForwards {
+    /// Not there, or not for this method.
+    Pass,
+    /// Forward with this value.
+    Forward(u32),
+    /// We are the last recipient.
+    Last,
+    Invalid,
+}
+
+/// Reads `Max-Forwards`.
+pub fn max_forwards(request: &Request) -> MaxForwards {
+    if !matches!(request.method, http::Method::TRACE | http::Method::OPTIONS) {
+        return MaxForwards::Pass;
+    }
+    let Some(value) = request.fields.find(Known::MaxForwards) else { return MaxForwards::Pass };
+    match std::str::from_utf8(value).ok().filter(|v| v.bytes().all(|b| b.is_ascii_digit())).map(str::parse::<u32>) {
+        Some(Ok(0)) => MaxForwards::Last,
+        Some(Ok(left)) => MaxForwards::Forward(left - 1),
+        Some(Err(_)) | None => MaxForwards::Invalid,
+    }
+}
+
+#[cfg(test)]
+mod tests;
