@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who is calling, and the header fields that tell an endpoint so.
+//!
+//! An endpoint may believe these fields only because no client can send them: [`strip_identity`] runs on every
+//! request at the edge and again in every policy that writes them. They are `X-Consumer-Username`,
+//! `X-Consumer-Groups` (joined by commas, absent without groups) and whatever else begins with `X-Consumer-`,
+//! `X-Credential-Identifier` and `X-Anonymous-Consumer`.
+
+use std::sync::Arc;
+
+use crate::exchange::Fields;
+
+/// The field that names the consumer.
+const USERNAME: &[u8] = b"X-Consumer-Username";
+
+/// The field that lists its groups.
+const GROUPS: &[u8] = b"X-Consumer-Groups";
+
+/// An API client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// Stable over changes; the key of limits and quotas. Never reused for another consumer.
+    pub id: u32,
+    pub name: Arc<str>,
+    groups: Box<[Box<str>]>,
+    name_field: Box<[u8]>,
+    groups_field: Box<[u8]>,
+}
+
+impl Consumer {
+    /// A consumer whose name and groups are made fit for a header field once, here.
+    pub fn new(id: u32, name: &str, groups: &[&str]) -> Self {
+        let groups_field = groups.iter().map(|group| field_text(group)).collect::<Vec<_>>().join(&b","[..]);
+        Self {
+            id,
+            name: name.into(),
+            groups: groups.iter().map(|group| Box::from(*group)).collect(),
+            name_field: field_text(name).into(),
+            groups_field: groups_field.into(),
+        }
+    }
+
+    pub fn groups(&self) -> &[Box<str>] {
+        &self.groups
+    }
+
+    /// Tells the endpoint, in place of whatever the fields said before.
+    pub fn announce(&self, fields: &mut Fields) {
+        strip_identity(fields);
+        fields.push(USERNAME, &self.name_field);
+        if !self.groups_field.is_empty() {
+            fields.push(GROUPS, &self.groups_field);
+        }
+    }
+}
+
+/// Percent-encodes what a field value may not hold, and the comma and the per cent sign, which would be ambiguous.
+fn field_text(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'!'..=b'~' if byte != b',' && byte != b'%' => out.push(byte),
+            _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    out
+}
+
+/// Removes every field by which an endpoint would know a consumer.
+pub fn strip_identity(fields: &mut Fields) {
+    fields.retain(|field| !is_identity(field.name));
+}
+
+/// Whether a field says who the consumer is. An underscore counts as a hyphen, because many endpoints make both the
+/// same variable.
+pub fn is_identity(name: &[u8]) -> bool {
+    let matches = |start: &[u8]| {
+        let head = name.get(..start.len()).unwrap_or_default();
+        let same = |(a, b): (&u8, &u8)| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-');
+        head.len() == start.len() && head.iter().zip(start).all(same)
+    };
+    matches!(name.first(), Some(b'x' | b'X'))
+        && (matches(b"x-consumer-")
+            || (name.len() == 23 && matches(b"x-credential-identifier"))
+            || (name.len() == 20 && matches(b"x-anonymous-consumer")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Consumer, is_identity, strip_identity};
+    use crate::exchange::Fields;
+
+    #[test]
+    fn every_spelling_of_an_identity_field_is_known() {
+        for name in ["X-Consumer-ID", "x-consumer-username", "X_Consumer_Groups", "X-CREDENTIAL-IDENTIFIER"] {
+            assert!(is_identity(name.as_bytes()), "{name}");
+        }
+        assert!(is_identity(b"X-Anonymous_Consumer") && is_identity(b"x-consumer-"));
+        for name in ["X-Consumer", "X-Consumers-Id", "X-Anonymous-Consumer-Not", "X-Edge", "", "X", "é"] {
+            assert!(!is_identity(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_claims_is_replaced() {
+        let mut fields = Fields::new();
+        fields.push(b"x_consumer_username", b"root");
+        fields.push(b"X-Consumer-Custom-Id", b"0");
+        fields.push(b"Accept", b"*/*");
+        Consumer::new(1, "ana, the 1st", &["gold", "a,b"]).announce(&mut fields);
+        let got: Vec<_> =
+            fields.iter().map(|f| (f.name.to_vec(), String::from_utf8_lossy(f.value).into_owned())).collect();
+        let want =
+            [("Accept", "*/*"), ("X-Consumer-Username", "ana%2C%20the%201st"), ("X-Consumer-Groups", "gold,a%2Cb")];
+        assert_eq!(got, want.map(|(name, value)| (name.as_bytes().to_vec(), value.to_owned())));
+        strip_identity(&mut fields);
+        assert_eq!(fields.len(), 1);
+    }
+}

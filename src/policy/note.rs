@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a policy decided about one exchange: a few bytes on the way, a phrase when somebody looks.
+//!
+//! A note names its policy by its place among the policies of the route, so that leaving one costs no name and no
+//! reference count. Explain, the tail and the verdict card all read the same phrases.
+
+use super::{Consumer, Policy};
+
+/// Policies of one route that notes can name.
+pub const POLICIES_MAX: usize = u16::MAX as usize;
+
+/// A decision. `policy` is the place of the policy in the list of the route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Changed header fields.
+    Edited { policy: u16 },
+    /// Knew the consumer.
+    Identified { policy: u16 },
+    /// Let it through and has so much left; the whole burst is back in `reset_s`.
+    Limited { policy: u16, left: u32, reset_s: u32 },
+    /// Refused it until `retry_s` from now.
+    Refused { policy: u16, retry_s: u32 },
+}
+
+impl Note {
+    /// The decision as a phrase, such as "gold-limit 41 of 200 left".
+    pub fn phrase(self, policies: &[Policy], consumer: Option<&Consumer>) -> String {
+        let name = |at: u16| policies.get(usize::from(at)).map_or("a policy", Policy::name);
+        match self {
+            Self::Edited { policy } => format!("{} changed header fields", name(policy)),
+            Self::Identified { policy } => {
+                format!("{} → {}", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
+            }
+            Self::Limited { policy, left, .. } => match policies.get(usize::from(policy)) {
+                Some(Policy::RateLimit(limit)) => format!("{} {left} of {} left", limit.name, limit.rate.burst()),
+                _ => format!("{} {left} left", name(policy)),
+            },
+            Self::Refused { policy, retry_s } => format!("{} refused, next allowed in {retry_s} s", name(policy)),
+        }
+    }
+}
+
+/// All decisions as one line: "policies: partner-key → alice, gold-limit 41 of 200 left". Empty without any.
+pub fn line(notes: &[Note], policies: &[Policy], consumer: Option<&Consumer>) -> String {
+    if notes.is_empty() {
+        return String::new();
+    }
+    let phrases: Vec<_> = notes.iter().map(|note| note.phrase(policies, consumer)).collect();
+    format!("policies: {}", phrases.join(", "))
+}
