@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The end of every exchange: the only place that counts one, logs one, or shows one to a watcher.
+//!
+//! The data path fills in [`Finished`] with borrowed facts and calls [`Recorder::record`] once. Counting is a handful
+//! of plain stores; a record with text is made only for a watcher, a failure or a debug log, and secrets are hidden on
+//! the way. A storm of failures costs a bounded number of records and log lines a second.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use tracing::Level;
+use weirgate_store::wire::{ExchangeRecord, TimelineStep};
+
+use super::cells::{Meter, Outcome};
+use super::tap::{Facts, Tap};
+use super::{Observer, redact};
+use crate::clock;
+use crate::fault::{Blame, Fault};
+
+/// The target of the access log.
+pub const ACCESS: &str = "weirgate::access";
+
+/// Failures of one worker that are kept in a second.
+pub(super) const FAILURES_PER_SECOND: u32 = 100;
+
+/// Failures of one worker that are logged in a second; the rest is counted and named in the next line.
+pub(super) const WARNINGS_PER_SECOND: u32 = 10;
+
+/// The stages that are timed, in travel order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Route,
+    Policies,
+    /// Waiting for a free connection.
+    Queue,
+    Connect,
+    /// Sending the request.
+    Send,
+    /// From the end of the request to the head of the reply.
+    Wait,
+    /// Passing the reply on.
+    Reply,
+}
+
+impl Stage {
+    /// All stages in travel order; the index of a stage is its discriminant.
+    pub const ALL: [Self; 7] =
+        [Self::Route, Self::Policies, Self::Queue, Self::Connect, Self::Send, Self::Wait, Self::Reply];
+
+    /// The number of stages.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The word for it on a timeline.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Policies => "policies",
+            Self::Queue => "queue",
+            Self::Connect => "connect",
+            Self::Send => "send",
+            Self::Wait => "wait",
+            Self::Reply => "reply",
+        }
+    }
+}
+
+/// Microseconds per stage; `None` for a stage the exchange did not reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings([Option<u64>; Stage::COUNT]);
+
+impl Timings {
+    /// Adds time to a stage: a retry passes some stages twice.
+    pub fn add(&mut self, stage: Stage, micros: u64) {
+        if let Some(slot) = self.0.get_mut(stage as usize) {
+            *slot = Some(slot.unwrap_or(0) + micros);
+        }
+    }
+
+    /// The time of a stage.
+    pub fn of(&self, stage: Stage) -> Option<u64> {
+        self.0.get(stage as usize).copied().flatten()
+    }
+
+    fn timeline(&self) -> Vec<TimelineStep> {
+        let step = |stage: Stage| Some(TimelineStep { stage: stage.name().to_owned(), micros: self.of(stage)? });
+        Stage::ALL.into_iter().filter_map(step).collect()
+    }
+}
+
+/// An object of the snapshot that took part: its name and where it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    pub name: &'a str,
+    pub meter: &'a Meter,
+}
+
+/// Everything that is known of an exchange at its end. Text from the network is as it came; it is cleaned here.
+#[derive(Clone, Copy)]
+pub struct Finished<'a> {
+    pub id: &'a dyn Display,
+    pub client: &'a dyn Display,
+    pub listener: &'a str,
+    /// `HTTP/1.1`, `HTTP/2`.
+    pub protocol: &'a str,
+    pub method: &'a [u8],
+    pub host: &'a [u8],
+    /// Path and query as they were sent.
+    pub target: &'a [u8],
+    /// What the client was answered.
+    pub status: u16,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// From the first byte of the request to the last of the reply.
+    pub micros: u64,
+    pub timings: &'a Timings,
+    pub route: Option<Part<'a>>,
+    pub upstream: Option<Part<'a>>,
+    /// Named by its address.
+    pub endpoint: Option<Part<'a>>,
+    pub consumer: Option<Part<'a>>,
+    /// How often the request was sent to an endpoint.
+    pub attempts: u32,
+    pub fault: Option<&'a Fault>,
+    /// What each policy decided and why this endpoint; asked only when a record is made.
+    pub why: &'a dyn Fn() -> Vec<String>,
+}
+
+impl std::fmt::Debug for Finished<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Finished").field("status", &self.status).field("fault", &self.fault).finish_non_exhaustive()
+    }
+}
+
+impl Finished<'_> {
+    fn outcome(&self) -> Outcome {
+        Outcome { status: self.status, bytes_in: self.bytes_in, bytes_out: self.bytes_out, micros: self.micros }
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            status: self.status,
+            route: self.route.map(|part| part.name),
+            upstream: self.upstream.map(|part| part.name),
+            consumer: self.consumer.map(|part| part.name),
+        }
+    }
+
+    /// Whether the operator has to see this one: the endpoint or weirgate failed, not the client.
+    fn is_failure(&self) -> bool {
+        let blamed_elsewhere = self.fault.is_some_and(|fault| fault.facts().blame != Blame::Client);
+        self.status >= 500 || blamed_elsewhere
+    }
+
+    fn verdict(&self) -> String {
+        if let Some(fault) = self.fault {
+            return format!("{}: {}", self.status, redact::plain(fault.to_string().as_bytes()));
+        }
+        let tries = match self.attempts {
+            0 | 1 => String::new(),
+            n => format!(", at try {n}"),
+        };
+        match self.endpoint {
+            Some(endpoint) => format!("{} from endpoint {}{tries}", self.status, endpoint.name),
+            None => format!("{} from weirgate itself", self.status),
+        }
+    }
+
+    fn to_record(self) -> ExchangeRecord {
+        let name = |part: Option<Part<'_>>| part.map(|part| part.name.to_owned());
+        ExchangeRecord {
+            id: self.id.to_string(),
+            time_ms: clock::wall_ms(),
+            client: self.client.to_string(),
+            listener: self.listener.to_owned(),
+            protocol: self.protocol.to_owned(),
+            method: redact::plain(self.method),
+            host: redact::plain(self.host),
+            path: redact::target(self.target),
+            status: self.status,
+            duration_us: self.micros,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            route: name(self.route),
+            upstream: name(self.upstream),
+            endpoint: name(self.endpoint),
+            consumer: name(self.consumer),
+            attempts: self.attempts,
+            fault: self.fault.map(|fault| fault.facts().token.to_owned()),
+            verdict: self.verdict(),
+            timeline: self.timings.timeline(),
+            why: (self.why)(),
+        }
+    }
+}
+
+/// A number of things that may happen in a second.
+#[derive(Debug)]
+struct Brake {
+    per_second: u32,
+    second: Cell<u64>,
+    used: Cell<u32>,
+    /// Held back since the last one that passed.
+    held: Cell<u64>,
+}
+
+impl Brake {
+    fn new(per_second: u32) -> Self {
+        Self { per_second, second: Cell::new(0), used: Cell::new(0), held: Cell::new(0) }
+    }
+
+    /// `Some(how many were held back before)` if one more may happen in this second.
+    fn pass(&self, second: u64) -> Option<u64> {
+        if self.second.replace(second) != second {
+            self.used.set(0);
+        }
+        if self.used.get() >= self.per_second {
+            self.held.set(self.held.get() + 1);
+            return None;
+        }
+        self.used.set(self.used.get() + 1);
+        Some(self.held.replace(0))
+    }
+}
+
+/// Records the exchanges of one worker. Belongs to the thread of that worker.
+#[derive(Debug)]
+pub struct Recorder {
+    worker: usize,
+    total: Arc<Meter>,
+    tap: Arc<Tap>,
+    failures: Brake,
+    warnings: Brake,
+}
+
+impl Recorder {
+    pub(super) fn new(observer: &Observer, worker: usize) -> Self {
+        Self {
+            worker,
+            total: Arc::clone(observer.meters.total()),
+            tap: Arc::clone(&observer.tap),
+            failures: Brake::new(FAILURES_PER_SECOND),
+            warnings: Brake::new(WARNINGS_PER_SECOND),
+        }
+    }
+
+    /// The number of the worker, for the meters.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// The meter of every exchange, for its number in flight.
+    pub fn total(&self) -> &Meter {
+        &self.total
+    }
+
+    /// Counts, logs and shows one finished exchange.
+    pub fn record(&self, finished: &Finished<'_>) {
+        self.count(finished);
+        let failure = finished.is_failure();
+        if failure || self.tap.is_watched() || tracing::enabled!(target: ACCESS, Level::DEBUG) {
+            self.tell(finished, failure);
+        }
+    }
+
+    fn count(&self, finished: &Finished<'_>) {
+        let outcome = finished.outcome();
+        self.total.record(self.worker, &outcome);
+        let parts = [finished.route, finished.upstream, finished.endpoint, finished.consumer];
+        for part in parts.into_iter().flatten() {
+            part.meter.record(self.worker, &outcome);
+        }
+    }
+
+    /// The rare and the asked-for: everything that needs text.
+    #[cold]
+    fn tell(&self, finished: &Finished<'_>, failure: bool) {
+        let second = clock::since_start_ns() / 1_000_000_000;
+        let mut made: Option<Arc<ExchangeRecord>> = None;
+        if failure {
+            if self.failures.pass(second).is_some() {
+                let record = Arc::new(finished.to_record());
+                self.tap.keep_failure(Arc::clone(&record));
+                made = Some(record);
+            }
+            if let Some(held) = self.warnings.pass(second) {
+                let record = made.get_or_insert_with(|| Arc::new(finished.to_record()));
+                warn(record, held);
+            }
+        } else if tracing::enabled!(target: ACCESS, Level::DEBUG) {
+            debug(made.get_or_insert_with(|| Arc::new(finished.to_record())));
+        }
+        self.tap.offer(&finished.facts(), second, || made.unwrap_or_else(|| Arc::new(finished.to_record())));
+    }
+}
+
+fn warn(record: &ExchangeRecord, held_back: u64) {
+    tracing::warn!(
+        target: ACCESS,
+        id = record.id,
+        client = record.client,
+        method = record.method,
+        host = record.host,
+        path = record.path,
+        status = record.status,
+        duration_us = record.duration_us,
+        route = record.route,
+        upstream = record.upstream,
+        endpoint = record.endpoint,
+        fault = record.fault,
+        held_back,
+        "{}",
+        record.verdict
+    );
+}
+
+fn debug(record: &ExchangeRecord) {
+    tracing::debug!(
+        target: ACCESS,
+        id = record.id,
+        client = record.client,
+        method = record.method,
+        host = record.host,
+        path = record.path,
+        status = record.status,
+        duration_us = record.duration_us,
+        bytes_in = record.bytes_in,
+        bytes_out = record.bytes_out,
+        route = record.route,
+        upstream = record.upstream,
+        endpoint = record.endpoint,
+        consumer = record.consumer,
+        fault = record.fault,
+        "{}",
+        record.verdict
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Brake, FAILURES_PER_SECOND, Finished, Part, Recorder, Stage, Timings};
+    use crate::fault::{Fault, Sent};
+    use crate::observe::tap::{FAILURES_MAX, Filter};
+    use crate::observe::{Metered, Observer};
+    use std::sync::Arc;
+
+    fn finish(recorder: &Recorder, observer: &Observer, status: u16, fault: Option<&Fault>) {
+        let route = observer.meters.meter(Metered::Route, "orders");
+        let mut timings = Timings::default();
+        timings.add(Stage::Route, 3);
+        timings.add(Stage::Wait, 400);
+        timings.add(Stage::Wait, 100);
+        recorder.record(&Finished {
+            id: &"0192f3",
+            client: &"192.0.2.7:5000",
+            listener: "web",
+            protocol: "HTTP/1.1",
+            method: b"GET",
+            host: b"api.example.com",
+            target: b"/orders?api_key=s3cr3t",
+            status,
+            bytes_in: 10,
+            bytes_out: 20,
+            micros: 600,
+            timings: &timings,
+            route: Some(Part { name: "orders", meter: &route }),
+            upstream: None,
+            endpoint: None,
+            consumer: None,
+            attempts: 1,
+            fault,
+            why: &|| vec!["limit gold: 41 of 200 left".to_owned()],
+        });
+    }
+
+    fn closed() -> Fault {
+        Fault::Closed { endpoint: "10.0.0.12:8080".into(), sent: Sent::Wholly }
+    }
+
+    #[test]
+    fn an_exchange_is_counted_once_everywhere_it_took_part() {
+        let observer = Observer::new(1);
+        let recorder = observer.recorder(0);
+        finish(&recorder, &observer, 200, None);
+        assert_eq!(observer.meters.total().requests(), 1);
+        assert_eq!(observer.meters.meter(Metered::Route, "orders").sum().bytes_out, 20);
+        assert!(observer.tap.failures().is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_kept_with_its_story_and_without_its_secrets() {
+        let observer = Observer::new(1);
+        finish(&observer.recorder(0), &observer, 502, Some(&closed()));
+        let failures = observer.tap.failures();
+        let record = failures.first().expect("kept");
+        assert_eq!(record.path, "/orders?api_key=***");
+        assert_eq!(record.fault.as_deref(), Some("endpoint-closed"));
+        assert!(record.verdict.contains("10.0.0.12:8080 closed the connection"), "{}", record.verdict);
+        let steps: Vec<_> = record.timeline.iter().map(|step| (step.stage.as_str(), step.micros)).collect();
+        assert_eq!(steps, [("route", 3), ("wait", 500)]);
+        assert_eq!(record.why.len(), 1);
+    }
+
+    #[test]
+    fn a_storm_of_failures_is_counted_and_not_told() {
+        let observer = Observer::new(1);
+        let recorder = observer.recorder(0);
+        let mut watch = observer.tap.watch(Filter::default()).expect("room");
+        for _ in 0..FAILURES_MAX * 3 {
+            finish(&recorder, &observer, 502, Some(&closed()));
+        }
+        assert_eq!(observer.meters.total().sum().server_errors, 600);
+        // The clock may step into the next seconds while the loop runs.
+        assert!(observer.tap.failures().len() >= FAILURES_PER_SECOND as usize);
+        assert!(watch.take_dropped() > 0);
+        let first = tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(watch.next());
+        assert_eq!(first.map(|record| record.status), Some(502));
+    }
+
+    #[test]
+    fn a_brake_opens_again_and_says_what_it_held() {
+        let brake = Brake::new(2);
+        let passed: Vec<_> = [5, 5, 5, 5, 6].into_iter().map(|second| brake.pass(second)).collect();
+        assert_eq!(passed, [Some(0), Some(0), None, None, Some(2)]);
+    }
+
+    #[test]
+    fn an_observer_is_shared_between_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        shared(&Arc::new(Observer::new(1)));
+    }
+}
