@@ -16,7 +16,7 @@ pub enum Blame {
     Weirgate,
 }
 
-/// Whether the request may go to an endpoint again.
+/// Whether a request may be sent to an endpoint again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Nothing can have been processed: any request may be sent again.
@@ -107,6 +107,9 @@ pub enum Fault {
     BadReply { endpoint: Arc<str>, what: &'static str },
     #[error("endpoint {endpoint} broke off in the middle of a reply: {what}")]
     ReplyCut { endpoint: Arc<str>, what: &'static str },
+    /// Not a failure of the exchange: what a reply is judged as when the upstream retries on its status.
+    #[error("endpoint {endpoint} answered {status}")]
+    Answered { endpoint: Arc<str>, status: u16 },
     // ── weirgate itself ──
     #[error("weirgate is shutting down")]
     Draining,
@@ -163,6 +166,7 @@ impl Fault {
             Self::ReplyTimeout { sent, .. } => facts(504, Endpoint, sent.retry(), "reply-timeout", "Gateway timeout"),
             Self::BadReply { .. } => facts(502, Endpoint, Never, "bad-reply", "Bad gateway"),
             Self::ReplyCut { .. } => facts(502, Endpoint, Never, "reply-cut", "Bad gateway"),
+            Self::Answered { status, .. } => facts(*status, Endpoint, Retry::Idempotent, "answered", "Bad gateway"),
             Self::Draining => facts(503, Weirgate, Never, "draining", "Service unavailable"),
             Self::Connections { .. } => facts(503, Operator, Never, "connections", "Service unavailable"),
             Self::Internal(_) => facts(500, Weirgate, Never, "internal", "Internal server error"),

@@ -1,2 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! config
+//! From what an operator wrote to what the data path reads.
+//!
+//! [`compile`](compile::compile) is the one door: a model in, a [`Snapshot`] or all its problems out. A snapshot is
+//! immutable; whatever lives longer than one (health, requests in flight, counters of limits) is carried over by name.
+
+pub mod compile;
+
+pub mod consumers;
+
+mod problems;
+
+pub mod snapshot;
+
+pub use compile::{Context, compile};
+pub use consumers::Consumers;
+pub use snapshot::Snapshot;

@@ -5,8 +5,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Request, Timeline};
+use super::Request;
 
 /// What one client connection has in common for all its requests.
 #[derive(Clone, Debug)]
@@ -68,7 +69,8 @@ pub struct Exchange {
     /// Who asks: the peer, or what a trusted proxy says.
     pub client_ip: IpAddr,
     pub request: Request,
-    pub timeline: Timeline,
+    /// When the first byte of the head was in hand.
+    pub arrived: Instant,
     /// How often it was sent to an endpoint.
     pub attempts: u32,
 }

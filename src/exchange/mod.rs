@@ -13,12 +13,9 @@ mod known;
 
 mod request;
 
-mod stage;
-
 pub mod spelling;
 
 pub use exchange::{Client, Exchange, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
 pub use request::{Protocol, Request};
-pub use stage::{STAGES, Stage, Timeline};

@@ -45,7 +45,9 @@ pub fn clean_request(fields: &mut Fields, trusted: bool) {
         | Known::XRealIp
         | Known::XRequestId => trusted && !is_nominated(&nominated, &field),
         // A client may not name away what says who it is or what the message means.
-        Known::Authorization | Known::Cookie | Known::ContentType | Known::Date | Known::Via | Known::MaxForwards => true,
+        Known::Authorization | Known::Cookie | Known::ContentType | Known::Date | Known::Via | Known::MaxForwards => {
+            true
+        }
         Known::AcceptEncoding | Known::Server | Known::Trailer => !is_nominated(&nominated, &field),
     });
 }

@@ -34,6 +34,8 @@ pub enum Cause {
     Reset,
     /// No reply in time.
     Timeout,
+    /// A reply with this status.
+    Status(u16),
 }
 
 impl Cause {
@@ -42,6 +44,7 @@ impl Cause {
             Fault::Connect { .. } | Fault::ConnectTimeout { .. } => Some(Self::Connect),
             Fault::Closed { .. } => Some(Self::Reset),
             Fault::ReplyTimeout { .. } => Some(Self::Timeout),
+            Fault::Answered { status, .. } => Some(Self::Status(*status)),
             _ => None,
         }
     }
@@ -51,6 +54,7 @@ impl Cause {
             Self::Connect => "a failed connection",
             Self::Reset => "a connection closed without a reply",
             Self::Timeout => "a reply that did not come in time",
+            Self::Status(_) => "a reply with this status",
         }
     }
 }

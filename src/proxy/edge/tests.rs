@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::Method;
 
 use super::{MaxForwards, clean_reply, clean_request, client_ip, max_forwards, write_forwarding};
-use crate::exchange::{Client, Exchange, Fields, Protocol, Request, RequestId, Scheme, Timeline};
+use crate::exchange::{Client, Exchange, Fields, Protocol, Request, RequestId, Scheme};
 
 fn fields(lines: &[&str]) -> Fields {
     let mut fields = Fields::new();
@@ -24,13 +24,7 @@ fn lines(fields: &Fields) -> Vec<String> {
 }
 
 fn client(peer: &str, trusted: bool) -> Client {
-    Client {
-        peer: peer.parse().unwrap(),
-        listener: "web".into(),
-        scheme: Scheme::Https,
-        server_name: None,
-        trusted,
-    }
+    Client { peer: peer.parse().unwrap(), listener: "web".into(), scheme: Scheme::Https, server_name: None, trusted }
 }
 
 #[test]
@@ -102,7 +96,7 @@ fn exchange(client: Client, mut all: Fields) -> Exchange {
         client_ip: client.peer.ip(),
         client: Rc::new(client),
         request,
-        timeline: Timeline::new(crate::clock::now()),
+        arrived: crate::clock::now(),
         attempts: 0,
     }
 }
@@ -110,8 +104,18 @@ fn exchange(client: Client, mut all: Fields) -> Exchange {
 #[test]
 fn forwarding_fields_say_who_asked_and_how() {
     let rows: &[(&str, bool, &[&str], &str)] = &[
-        ("192.0.2.1:5", false, &[], "Via: 1.1 weirgate\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example:8443\r\nForwarded: for=192.0.2.1;host=\"a.example:8443\";proto=https\r\nX-Request-Id: 000000000000000000000000000000ab\r\n"),
-        ("[2001:db8::1]:5", true, &["X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: http", "X-Request-Id: kept"], "Via: 1.1 weirgate\r\nX-Forwarded-For: 6.6.6.6, 2001:db8::1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example:8443\r\nForwarded: for=\"[2001:db8::1]\";host=\"a.example:8443\";proto=https\r\n"),
+        (
+            "192.0.2.1:5",
+            false,
+            &[],
+            "Via: 1.1 weirgate\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example:8443\r\nForwarded: for=192.0.2.1;host=\"a.example:8443\";proto=https\r\nX-Request-Id: 000000000000000000000000000000ab\r\n",
+        ),
+        (
+            "[2001:db8::1]:5",
+            true,
+            &["X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: http", "X-Request-Id: kept"],
+            "Via: 1.1 weirgate\r\nX-Forwarded-For: 6.6.6.6, 2001:db8::1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.example:8443\r\nForwarded: for=\"[2001:db8::1]\";host=\"a.example:8443\";proto=https\r\n",
+        ),
     ];
     for (peer, trusted, list, want) in rows {
         let mut out = Vec::new();
@@ -122,7 +126,12 @@ fn forwarding_fields_say_who_asked_and_how() {
 
 #[test]
 fn max_forwards_counts_down() {
-    let rows = [("0", MaxForwards::Last), ("7", MaxForwards::Forward(6)), ("-1", MaxForwards::Invalid), ("x", MaxForwards::Invalid)];
+    let rows = [
+        ("0", MaxForwards::Last),
+        ("7", MaxForwards::Forward(6)),
+        ("-1", MaxForwards::Invalid),
+        ("x", MaxForwards::Invalid),
+    ];
     for (value, want) in rows {
         let x = exchange(client("192.0.2.1:5", false), fields(&[&format!("Max-Forwards: {value}")]));
         assert_eq!(max_forwards(&x.request), want, "row {value}");

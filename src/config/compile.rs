@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The door from a model to a snapshot.
+//!
+//! It runs off the request path and touches nothing live: a compiled snapshot that is thrown away has changed nothing.
+//! What it makes anew for an object that existed before is only what the object says; what the object lived through
+//! (health, requests in flight, counters) comes from the previous snapshot.
+
+mod listener;
+
+mod policy;
+
+mod route;
+
+mod upstream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use weirgate_store::model::Model;
+use weirgate_store::wire::Problem;
+
+use super::Snapshot;
+use super::problems::Problems;
+use crate::observe::Meters;
+use crate::upstream::health::State;
+
+/// What compiling needs besides the model.
+#[expect(missing_debug_implementations, reason = "it holds functions")]
+pub struct Context<'a> {
+    pub meters: &'a Meters,
+    pub previous: Option<&'a Snapshot>,
+    /// The private key with this fingerprint, in PEM form.
+    pub private_key: &'a dyn Fn(&str) -> Result<String, String>,
+    /// The health that an endpoint had before the process started.
+    pub restored: &'a dyn Fn(&str, &str) -> Option<State>,
+    /// Makes hashes of this process unpredictable to clients.
+    pub seed: u64,
+}
+
+/// Compiles `model`, or says everything that is wrong with it.
+pub fn compile(model: &Model, revision: u64, context: &Context<'_>) -> Result<Snapshot, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let certificates = listener::certificates(model, context, &mut problems);
+    let listeners = listener::listeners(model, &certificates, &mut problems);
+    let (upstreams, indices) = upstream::upstreams(model, context);
+    let named = policy::named(model, context, &mut problems);
+    let limits = policy::limits(&named);
+    let routes = route::routes(model, &indices, &named, context, &mut problems);
+    let table = route::table(model, &mut problems);
+    problems.into_result(()).and_then(|()| {
+        let table = table.ok_or_else(Vec::new)?;
+        Ok(Snapshot { revision, listeners, table, routes, upstreams, certificates, limits })
+    })
+}
+
+/// Names to places in a list.
+type Indices = HashMap<Arc<str>, u32>;
+
+#[cfg(test)]
+mod tests;

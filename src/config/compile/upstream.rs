@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Upstreams and their endpoints.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use weirgate_store::model::{self, Model, RetryCondition};
+
+use super::{Context, Indices};
+use crate::balance::Balance;
+use crate::config::snapshot::{HealthPlan, Upstream};
+use crate::observe::Metered;
+use crate::upstream::endpoint::{Endpoint, Live};
+use crate::upstream::health::probe::{Check, HttpCheck, Statuses};
+use crate::upstream::health::{self, State};
+use crate::upstream::retry;
+
+pub(super) fn upstreams(model: &Model, context: &Context<'_>) -> (Vec<Arc<Upstream>>, Indices) {
+    let mut all = Vec::with_capacity(model.upstreams.len());
+    let mut indices = Indices::new();
+    let earlier = earlier(context);
+    for (at, (name, upstream)) in (0..).zip(&model.upstreams) {
+        let name: Arc<str> = name.as_str().into();
+        indices.insert(Arc::clone(&name), at);
+        all.push(Arc::new(one(&name, upstream, earlier.get(&*name).copied(), context)));
+    }
+    (all, indices)
+}
+
+/// The upstreams that run now, by name: a search per upstream would be quadratic.
+fn earlier<'s>(context: &Context<'s>) -> HashMap<&'s str, &'s Arc<Upstream>> {
+    let upstreams = context.previous.map(|snapshot| snapshot.upstreams.as_slice()).unwrap_or_default();
+    upstreams.iter().map(|upstream| (&*upstream.name, upstream)).collect()
+}
+
+fn one(
+    name: &Arc<str>,
+    upstream: &model::Upstream,
+    earlier: Option<&Arc<Upstream>>,
+    context: &Context<'_>,
+) -> Upstream {
+    let held: HashMap<SocketAddr, &Arc<Live>> =
+        earlier.iter().flat_map(|u| &u.endpoints).map(|endpoint| (endpoint.address, &endpoint.live)).collect();
+    let endpoint = |written: &model::Endpoint| {
+        let live = match held.get(&written.address) {
+            Some(live) => Arc::clone(live),
+            None => Arc::new(Live::new(first_state(name, upstream, written, context), written.weight)),
+        };
+        Arc::new(Endpoint::new(written.address, written.weight, written.backup, live))
+    };
+    let endpoints: Vec<_> = upstream.endpoints.iter().map(endpoint).collect();
+    let meter =
+        |endpoint: &Arc<Endpoint>| context.meters.meter(Metered::Endpoint, &format!("{name}/{}", endpoint.name));
+    Upstream {
+        name: Arc::clone(name),
+        balance: balance(upstream.balance),
+        endpoint_meters: endpoints.iter().map(meter).collect(),
+        endpoints,
+        retry: retry_rules(&upstream.retry),
+        connect: upstream.timeouts.connect.0,
+        response: upstream.timeouts.response.0,
+        idle: upstream.timeouts.idle.0,
+        health: upstream.health.as_ref().map(health_plan),
+        meter: context.meters.meter(Metered::Upstream, name),
+    }
+}
+
+/// An endpoint that joins a running daemon proves itself before it gets traffic; at the start of the process what was
+/// known before counts, and what was not known is trusted until checks say otherwise.
+fn first_state(name: &str, upstream: &model::Upstream, written: &model::Endpoint, context: &Context<'_>) -> State {
+    if upstream.health.is_none() {
+        return State::Unknown;
+    }
+    match context.previous {
+        Some(_) => State::New,
+        None => (context.restored)(name, &written.address.to_string()).unwrap_or(State::Unknown),
+    }
+}
+
+fn balance(balance: model::Balance) -> Balance {
+    match balance {
+        model::Balance::RoundRobin => Balance::RoundRobin,
+        model::Balance::Weighted => Balance::Weighted,
+        model::Balance::LeastRequest => Balance::LeastRequest,
+        model::Balance::SourceIp => Balance::SourceIp,
+    }
+}
+
+fn retry_rules(written: &model::Retry) -> retry::Rules {
+    let cause = |condition: &RetryCondition| match condition {
+        RetryCondition::Connect => retry::Cause::Connect,
+        RetryCondition::Reset => retry::Cause::Reset,
+        RetryCondition::Timeout => retry::Cause::Timeout,
+        RetryCondition::Status502 => retry::Cause::Status(502),
+        RetryCondition::Status503 => retry::Cause::Status(503),
+        RetryCondition::Status504 => retry::Cause::Status(504),
+    };
+    retry::Rules {
+        // The file counts tries after the first, the rules count all.
+        attempts: written.attempts.saturating_add(1),
+        on: written.on.iter().map(cause).collect(),
+        percent: u32::from(written.budget.0),
+    }
+}
+
+fn health_plan(written: &model::Health) -> HealthPlan {
+    let timeout = written.timeout.0;
+    let check = match &written.http {
+        Some(http) => Check::Http(HttpCheck {
+            method: "GET".into(),
+            path: http.path.as_str().into(),
+            host: http.host.as_deref().map(Box::from),
+            expect: Statuses::of(&http.expect),
+            timeout,
+        }),
+        None => Check::Tcp { timeout },
+    };
+    let rules = health::Rules { fall: written.fall, rise: written.rise, interval: written.interval.0 };
+    HealthPlan { check, rules }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Consumers and their keys as the data path finds them.
+//!
+//! Keys come from two places: those written in the configuration, which change with it, and those issued at run time,
+//! which do not. A consumer keeps its number for the life of the process, whatever happens to the configuration, so
+//! that limits count on and a number never means somebody else.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use weirgate_store::model::{Model, Name};
+
+use crate::observe::{Meter, Metered, Meters};
+use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash};
+
+/// What the data path reads: the keys, and where each consumer is counted.
+#[derive(Debug)]
+pub struct Directory {
+    pub credentials: Credentials,
+    /// By [`Consumer::id`].
+    pub meters: Arc<[Option<Arc<Meter>>]>,
+}
+
+/// Who is known, kept by the control side.
+#[derive(Debug)]
+pub struct Consumers {
+    ids: HashMap<Arc<str>, u32>,
+    /// Keys of the running configuration.
+    declared: HashSet<(Hash, u32)>,
+    credentials: Credentials,
+}
+
+/// A key that was issued at run time.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    pub hash: Hash,
+    pub consumer: Name,
+    /// Seconds since 1970 UTC; none is never.
+    pub expires_s: Option<u32>,
+}
+
+impl Consumers {
+    /// The issued keys of the store; `secret` is what their hashes are keyed with.
+    pub fn new(secret: [u8; 32], issued: impl Iterator<Item = Issued>) -> Self {
+        let mut ids = HashMap::new();
+        let credentials: Vec<_> = issued.map(|key| credential(&mut ids, &key)).collect();
+        let credentials = Credentials::build(secret, Arc::new([]), credentials.into_iter());
+        Self { ids, declared: HashSet::new(), credentials }
+    }
+
+    /// Takes over the consumers of `model` and the keys written in it.
+    pub fn adopt(&mut self, model: &Model, meters: &Meters) -> Directory {
+        let mut declared = HashSet::new();
+        for (name, consumer) in &model.consumers {
+            let id = id_of(&mut self.ids, name.as_str());
+            let hashes = consumer.api_keys.iter().filter_map(|key| parse_hash(key.hash.as_deref()?));
+            declared.extend(hashes.map(|hash| (hash, id)));
+        }
+        let gone = self.declared.difference(&declared).map(|(hash, _)| CredentialChange::Revoke(*hash));
+        let new = declared.difference(&self.declared).map(|(hash, consumer)| {
+            CredentialChange::Issue(Credential { hash: *hash, consumer: *consumer, expires_s: 0 })
+        });
+        let changes: Vec<_> = gone.chain(new).collect();
+        let (people, counted) = self.people(model, meters);
+        self.credentials = self.credentials.with_consumers(people).with(&changes);
+        self.declared = declared;
+        Directory { credentials: self.credentials.clone(), meters: counted }
+    }
+
+    /// Adds keys that were just issued.
+    pub fn issue(&mut self, keys: &[Issued], counted: Arc<[Option<Arc<Meter>>]>) -> Directory {
+        let changes: Vec<_> = keys.iter().map(|key| CredentialChange::Issue(credential(&mut self.ids, key))).collect();
+        self.change(&changes, counted)
+    }
+
+    /// Takes back a key.
+    pub fn revoke(&mut self, hash: Hash, counted: Arc<[Option<Arc<Meter>>]>) -> Directory {
+        self.change(&[CredentialChange::Revoke(hash)], counted)
+    }
+
+    fn change(&mut self, changes: &[CredentialChange], counted: Arc<[Option<Arc<Meter>>]>) -> Directory {
+        self.credentials = self.credentials.with(changes);
+        Directory { credentials: self.credentials.clone(), meters: counted }
+    }
+
+    #[expect(clippy::type_complexity, reason = "two parallel lists by consumer number")]
+    fn people(&self, model: &Model, meters: &Meters) -> (Arc<[Option<Arc<Consumer>>]>, Arc<[Option<Arc<Meter>>]>) {
+        let mut people = vec![None; self.ids.len()];
+        let mut counted = vec![None; self.ids.len()];
+        for (name, consumer) in &model.consumers {
+            let Some(id) = self.ids.get(name.as_str()).copied() else { continue };
+            let groups: Vec<&str> = consumer.groups.iter().map(String::as_str).collect();
+            if let (Some(person), Some(meter)) = (people.get_mut(id as usize), counted.get_mut(id as usize)) {
+                *person = Some(Arc::new(Consumer::new(id, name.as_str(), &groups)));
+                *meter = Some(meters.meter(Metered::Consumer, name.as_str()));
+            }
+        }
+        (people.into(), counted.into())
+    }
+}
+
+fn credential(ids: &mut HashMap<Arc<str>, u32>, key: &Issued) -> Credential {
+    let consumer = id_of(ids, key.consumer.as_str());
+    Credential { hash: key.hash, consumer, expires_s: key.expires_s.unwrap_or(0) }
+}
+
+fn id_of(ids: &mut HashMap<Arc<str>, u32>, name: &str) -> u32 {
+    if let Some(id) = ids.get(name) {
+        return *id;
+    }
+    let id = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+    ids.insert(name.into(), id);
+    id
+}
+
+/// A hash as the model writes it: 64 hexadecimal digits.
+pub fn parse_hash(text: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if text.len() != hash.len() * 2 {
+        return None;
+    }
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}

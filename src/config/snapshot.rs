@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The configuration as the data path reads it: indexed, checked, immutable, swapped as a whole.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use weirgate_store::model::ListenerProtocol;
+
+use crate::balance::Balance;
+use crate::observe::Meter;
+use crate::policy::{Policy, RateLimit};
+use crate::protocol::client::ClientTimeouts;
+use crate::protocol::http1::HeadLimits;
+use crate::route::Table;
+use crate::tls::certificate::ServedCertificate;
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::health::{self, probe};
+use crate::upstream::retry;
+
+/// One compiled configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub revision: u64,
+    pub listeners: HashMap<Arc<str>, Arc<Listener>>,
+    /// Conditions to an index in `routes`.
+    pub table: Table<u32>,
+    pub routes: Vec<Route>,
+    /// Indexed by [`Route::upstream`].
+    pub upstreams: Vec<Arc<Upstream>>,
+    pub certificates: HashMap<Arc<str>, Arc<ServedCertificate>>,
+    /// The limits of named policies, whose counters the next snapshot takes over.
+    pub limits: HashMap<Arc<str>, RateLimit>,
+}
+
+/// An address on which connections arrive.
+#[derive(Debug)]
+pub struct Listener {
+    pub name: Arc<str>,
+    /// As configured; port 0 becomes real only when it is bound.
+    pub address: SocketAddr,
+    pub protocol: ListenerProtocol,
+    /// Present on an `https` listener.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Networks whose forwarding fields are believed.
+    pub trusted: Vec<IpNet>,
+    pub head: HeadLimits,
+    pub timeouts: ClientTimeouts,
+    pub handshake: Duration,
+    pub connections: usize,
+    pub body: u64,
+    pub streams: u32,
+    /// Requests per connection; 0 is no limit.
+    pub requests: u32,
+}
+
+impl Listener {
+    /// Whether the forwarding fields of this peer are believed.
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&ip))
+    }
+}
+
+/// What a matching request passes and where it goes.
+#[derive(Debug)]
+pub struct Route {
+    pub name: Arc<str>,
+    /// The same number while the name is the same, for limits per route.
+    pub identity: u64,
+    /// In running order.
+    pub policies: Vec<Policy>,
+    pub upstream: u32,
+    pub max_body: Option<u64>,
+    pub meter: Arc<Meter>,
+}
+
+/// A group of endpoints and how to use it.
+#[derive(Debug)]
+pub struct Upstream {
+    pub name: Arc<str>,
+    pub balance: Balance,
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// One per endpoint, in the same order.
+    pub endpoint_meters: Vec<Arc<Meter>>,
+    pub retry: retry::Rules,
+    pub connect: Duration,
+    pub response: Duration,
+    pub idle: Duration,
+    pub health: Option<HealthPlan>,
+    pub meter: Arc<Meter>,
+}
+
+/// How the endpoints of an upstream are checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthPlan {
+    pub check: probe::Check,
+    pub rules: health::Rules,
+}
+
+impl Snapshot {
+    /// The upstream of a route.
+    pub fn upstream_of(&self, route: &Route) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(route.upstream as usize)
+    }
+
+    /// The upstream of that name.
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|upstream| &*upstream.name == name)
+    }
+}
