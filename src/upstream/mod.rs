@@ -1,5 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! upstream
+//! The side of the endpoints: connections to them, which of them live, and when to try another.
+//!
+//! `endpoint` is the live state that workers and the control side share; `connect`, `pool` and `connection` belong to
+//! one worker and are never shared; `health` and `retry` decide and do no I/O (but for the probe). Nothing here knows
+//! a route or a policy.
+
+pub mod connect;
+
+pub mod connection;
+
 pub mod endpoint;
+
 pub mod health;
+
+pub mod pool;
+
+mod reply_body;
+
 pub mod retry;
+
+mod upload;
+
+pub use reply_body::ReplyBody;
+
+#[cfg(test)]
+mod origin;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The idle connections of one worker to one endpoint, last used first.
+//!
+//! It owns which idle connection may still be used and for which request; opening one is `connect`, speaking on one is
+//! `connection`. An idle connection holds a socket and a deadline but no buffer. Every connection is counted from the
+//! first SYN to the close, whoever holds it.
+
+use std::cell::{Cell, RefCell};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use super::connect::{ConnectError, connect};
+use super::connection::Connection;
+use crate::clock::{Deadline, Deadlines};
+use crate::fault::Fault;
+
+/// Default bound of idle connections to one endpoint in one worker.
+pub const IDLE_PER_ENDPOINT_MAX: usize = 64;
+
+/// Default age at which an idle connection is closed.
+pub const IDLE_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// How young an idle connection must be for a request that must not run twice, while nothing is known of the
+/// endpoint's own limit. The shortest default in the wild is 5 s (Node, uvicorn), and a quarter of that leaves no race.
+const YOUNG_WHILE_UNKNOWN: Duration = Duration::from_secs(1);
+
+/// Nothing is learnt from a close below this age: an endpoint that restarts closes young connections, too.
+const LEARNED_MIN: Duration = Duration::from_secs(1);
+
+/// What was learnt from a close counts for so long, so that one odd close does not shape the pool for ever.
+const LEARNED_FOR: Duration = Duration::from_secs(300);
+
+/// Read buffers that a worker keeps for the next connection that reads.
+const SPARE_BUFFERS_MAX: usize = 32;
+
+/// What a request asks of a connection that was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Any that seems alive: if it is not, the request may be sent again.
+    Any,
+    /// Only one so young, and looked at just now, that it cannot be about to die: the request must not run twice.
+    Young,
+}
+
+/// How a pool is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimits {
+    pub idle_max: usize,
+    pub idle_age: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { idle_max: IDLE_PER_ENDPOINT_MAX, idle_age: IDLE_AGE_MAX }
+    }
+}
+
+/// Read buffers of one worker that are between two connections. With them, a request on a kept connection allocates
+/// nothing for reading although an idle connection holds no buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Buffers {
+    spare: Rc<RefCell<Vec<BytesMut>>>,
+}
+
+impl Buffers {
+    /// An empty buffer with room for `bytes`.
+    pub(super) fn take(&self, bytes: usize) -> BytesMut {
+        if let Some(mut buf) = self.spare.borrow_mut().pop() {
+            // Fails if a client is still being sent the last data read into it; then that data keeps it alive.
+            if buf.try_reclaim(bytes) {
+                return buf;
+            }
+        }
+        BytesMut::with_capacity(bytes)
+    }
+
+    pub(super) fn give(&self, buf: BytesMut) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_BUFFERS_MAX {
+            spare.push(buf);
+        }
+    }
+}
+
+/// The connections of one worker to one endpoint.
+#[derive(Debug)]
+pub struct Pool {
+    endpoint: Arc<str>,
+    address: SocketAddr,
+    limits: PoolLimits,
+    deadlines: Deadlines,
+    buffers: Buffers,
+    idle: RefCell<Vec<Idle>>,
+    open: Rc<Cell<usize>>,
+    /// Connections of an earlier generation are not taken back.
+    generation: Cell<u32>,
+    /// The idle limit that the endpoint stated in its `Keep-Alive` field.
+    stated: Cell<Option<Duration>>,
+    /// The idle limit seen in its closes, and until when that counts.
+    observed: Cell<Option<(Duration, Instant)>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    socket: Socket,
+    parked_at: Instant,
+}
+
+/// A socket with what it keeps for life.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
+    pub(super) deadline: Deadline,
+    pub(super) open: Open,
+}
+
+/// Counts one connection while it exists.
+#[derive(Debug)]
+pub struct Open(Rc<Cell<usize>>);
+
+impl Open {
+    fn new(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+impl Pool {
+    /// An empty pool. `endpoint` is the name that faults carry; `deadlines` and `buffers` are those of the worker.
+    pub fn new(
+        endpoint: Arc<str>,
+        address: SocketAddr,
+        limits: PoolLimits,
+        deadlines: Deadlines,
+        buffers: Buffers,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            endpoint,
+            address,
+            limits,
+            deadlines,
+            buffers,
+            idle: RefCell::default(),
+            open: Rc::default(),
+            generation: Cell::new(0),
+            stated: Cell::new(None),
+            observed: Cell::new(None),
+        })
+    }
+
+    /// The name of the endpoint.
+    pub fn endpoint(&self) -> &Arc<str> {
+        &self.endpoint
+    }
+
+    /// The buffers of the worker.
+    pub(super) fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    /// Connections that exist now: in use, idle, or being opened.
+    pub fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    /// Connections that are idle now.
+    pub fn idle(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Opens a connection.
+    pub async fn connect(self: &Rc<Self>, timeout: Duration) -> Result<Connection, Fault> {
+        let open = Open::new(&self.open);
+        let deadline = self.deadlines.guard(timeout);
+        let stream = connect(self.address, &deadline).await.map_err(|error| match error {
+            ConnectError::TimedOut => Fault::ConnectTimeout { endpoint: Arc::clone(&self.endpoint), after: timeout },
+            failed @ ConnectError::Failed(_) => {
+                Fault::Connect { endpoint: Arc::clone(&self.endpoint), cause: failed.to_string() }
+            }
+        })?;
+        deadline.disarm();
+        Ok(Connection::new(Socket { stream, deadline, open }, Rc::clone(self), self.generation.get()))
+    }
+
+    /// The youngest idle connection that is fit for such a request.
+    pub fn checkout(self: &Rc<Self>, now: Instant, reuse: Reuse) -> Option<Connection> {
+        let limit = self.age_limit(now);
+        let young = self.known_limit(now).map_or(YOUNG_WHILE_UNKNOWN, |known| known / 4);
+        loop {
+            let Idle { socket, parked_at } = self.idle.borrow_mut().pop()?;
+            let age = now.saturating_duration_since(parked_at);
+            if age >= limit {
+                // The list is ordered by age: whatever lies below is older still.
+                self.idle.borrow_mut().clear();
+                return None;
+            }
+            if reuse == Reuse::Young && age >= young {
+                self.idle.borrow_mut().push(Idle { socket, parked_at });
+                return None;
+            }
+            match socket.liveness(reuse) {
+                Liveness::Alive => {
+                    return Some(Connection::kept(socket, Rc::clone(self), self.generation.get()));
+                }
+                Liveness::Closed => self.observe_close(age, now),
+                // Bytes that nobody asked for: whatever they are, the next reply would be read wrongly.
+                Liveness::Unasked => {}
+            }
+        }
+    }
+
+    /// Takes a connection back after a whole reply. `stated` is the idle limit that the reply stated.
+    pub(super) fn checkin(&self, socket: Socket, generation: u32, stated: Option<Duration>) {
+        if stated.is_some() {
+            self.stated.set(stated);
+        }
+        let mut idle = self.idle.borrow_mut();
+        if generation == self.generation.get() && idle.len() < self.limits.idle_max {
+            socket.deadline.disarm();
+            idle.push(Idle { socket, parked_at: self.deadlines.now() });
+        }
+    }
+
+    /// Closes idle connections that are too old or were closed by the endpoint, and learns from the latter. Called
+    /// about once a second; it costs a syscall only for connections on which something happened.
+    pub fn close_idle(&self, now: Instant) {
+        let limit = self.age_limit(now);
+        self.idle.borrow_mut().retain(|idle| {
+            let age = now.saturating_duration_since(idle.parked_at);
+            let liveness = idle.socket.liveness(Reuse::Any);
+            if liveness == Liveness::Closed {
+                self.observe_close(age, now);
+            }
+            age < limit && liveness == Liveness::Alive
+        });
+    }
+
+    /// Closes all idle connections now, and those in use once their reply is over.
+    pub fn close_all(&self) {
+        self.generation.set(self.generation.get().wrapping_add(1));
+        self.idle.borrow_mut().clear();
+    }
+
+    /// The endpoint's own idle limit, as far as it is known.
+    fn known_limit(&self, now: Instant) -> Option<Duration> {
+        let observed = self.observed.get().filter(|(_, until)| now < *until).map(|(limit, _)| limit);
+        match (self.stated.get(), observed) {
+            (Some(stated), Some(observed)) => Some(stated.min(observed)),
+            (stated, observed) => stated.or(observed),
+        }
+    }
+
+    fn age_limit(&self, now: Instant) -> Duration {
+        self.known_limit(now).map_or(self.limits.idle_age, |known| known.min(self.limits.idle_age))
+    }
+
+    /// An endpoint that closes at some age will do so again: next time we are an eighth earlier.
+    #[cold]
+    fn observe_close(&self, age: Duration, now: Instant) {
+        if age < LEARNED_MIN {
+            return;
+        }
+        let limit = age - age / 8;
+        let shortest = self.known_limit(now).map_or(limit, |known| known.min(limit));
+        self.observed.set(Some((shortest, now + LEARNED_FOR)));
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Liveness {
+    Alive,
+    Closed,
+    Unasked,
+}
+
+impl Socket {
+    /// Whether the endpoint has closed or spoken since the last reply.
+    ///
+    /// `try_read` asks tokio's readiness first, which the last read has cleared, so on a quiet connection it costs no
+    /// syscall: an event would have set it, as of the worker's last look at epoll. The moment since then is covered by
+    /// sending again; a request that must not run twice therefore pays for a look at the socket itself.
+    fn liveness(&self, reuse: Reuse) -> Liveness {
+        let mut byte = [0];
+        let seen = match self.stream.try_read(&mut byte) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && reuse == Reuse::Young => {
+                SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
+            }
+            seen => seen,
+        };
+        match seen {
+            Ok(0) => Liveness::Closed,
+            Ok(_) => Liveness::Unasked,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Liveness::Alive,
+            Err(_) => Liveness::Closed,
+        }
+    }
+}

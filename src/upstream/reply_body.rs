@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The body of a reply, handed on as it is read, without copying.
+//!
+//! It owns the connection until the last byte: a clean end gives it back to its pool, everything else (a cut, a drop
+//! half way, an upload that is not over) closes it. An upload that the reply overtook is driven from here.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::connection::Connection;
+use super::upload::{Stopped, Upload};
+use crate::fault::Fault;
+use crate::protocol::http1::{Decoded, Decoder};
+
+/// A reply body.
+#[derive(Debug)]
+pub struct ReplyBody<B> {
+    /// What is already here of it.
+    next: Option<Result<Frame<Bytes>, Fault>>,
+    live: Option<Live<B>>,
+}
+
+#[derive(Debug)]
+struct Live<B> {
+    connection: Connection,
+    decoder: Decoder,
+    upload: Upload<B>,
+    keep_alive: bool,
+    stated: Option<Duration>,
+    silence: Duration,
+    /// Whether the deadline runs: only while we wait for the endpoint.
+    is_waiting: bool,
+}
+
+/// What comes next of a body that is still being read.
+enum Step {
+    Frame(Frame<Bytes>),
+    End,
+}
+
+impl<B> ReplyBody<B> {
+    /// A body of which nothing is still to be read.
+    pub(super) fn whole(data: Bytes) -> Self {
+        Self { next: if data.is_empty() { None } else { Some(Ok(Frame::data(data))) }, live: None }
+    }
+
+    pub(super) fn streaming(
+        connection: Connection,
+        decoder: Decoder,
+        upload: Upload<B>,
+        keep_alive: bool,
+        stated: Option<Duration>,
+        silence: Duration,
+    ) -> Self {
+        let live = Live { connection, decoder, upload, keep_alive, stated, silence, is_waiting: false };
+        Self { next: None, live: Some(live) }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Fault> + Unpin> ReplyBody<B> {
+    /// Asks for the frame after one that is about to be handed on, if it costs no waiting. So the last frame is known
+    /// to be the last, and the connection is free for the next request before the client has this one's reply.
+    fn look_ahead(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        match live.decode() {
+            Ok(Some(Step::Frame(frame))) => self.next = Some(Ok(frame)),
+            Ok(Some(Step::End)) => self.end(),
+            Ok(None) => {}
+            Err(fault) => {
+                self.next = Some(Err(fault));
+                self.live = None;
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(Live { connection, upload, keep_alive, stated, .. }) = self.live.take() else { return };
+        connection.finish(keep_alive && upload.is_done(), stated);
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for ReplyBody<B> {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = self.get_mut();
+        let step = match (this.next.take(), &mut this.live) {
+            (Some(next), _) => next.map(Step::Frame),
+            (None, Some(live)) => ready!(live.poll_step(cx)),
+            (None, None) => return Poll::Ready(None),
+        };
+        match step {
+            Ok(Step::Frame(frame)) => {
+                this.look_ahead();
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Ok(Step::End) => {
+                this.end();
+                Poll::Ready(None)
+            }
+            Err(fault) => {
+                this.live = None;
+                Poll::Ready(Some(Err(fault)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next.is_none() && self.live.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let next = match &self.next {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(_)) | None => 0,
+        };
+        match self.live.as_ref().map(|live| live.decoder.left()) {
+            None => SizeHint::with_exact(next),
+            Some(Some(left)) => SizeHint::with_exact(next.saturating_add(left)),
+            Some(None) => SizeHint::default(),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Live<B> {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, Fault>> {
+        self.send_on(cx)?;
+        loop {
+            if let Some(step) = self.decode()? {
+                return Poll::Ready(Ok(step));
+            }
+            match self.connection.poll_read(cx) {
+                Poll::Ready(Ok(read)) if read > 0 => self.is_waiting = false,
+                Poll::Ready(Ok(_)) => return Poll::Ready(self.end_of_input()),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(self.connection.reply_cut("the connection was reset"))),
+                Poll::Pending => return self.poll_silence(cx),
+            }
+        }
+    }
+
+    fn decode(&mut self) -> Result<Option<Step>, Fault> {
+        match self.decoder.decode(&mut self.connection.buf) {
+            Ok(Decoded::Data(data)) => Ok(Some(Step::Frame(Frame::data(data)))),
+            Ok(Decoded::Trailers(trailers)) => Ok(Some(Step::Frame(Frame::trailers(trailers)))),
+            Ok(Decoded::End) => Ok(Some(Step::End)),
+            Ok(Decoded::NeedMore) => Ok(None),
+            Err(bad) => Err(self.connection.reply_cut(bad.0)),
+        }
+    }
+
+    /// Goes on with an upload that the reply overtook. An endpoint that has replied may refuse the rest.
+    fn send_on(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        let before = self.upload.written();
+        let outcome = self.upload.poll_send(cx, &mut self.connection.socket.stream, &[]);
+        self.is_waiting &= before == self.upload.written();
+        match outcome {
+            Poll::Ready(Err(Stopped::Client(fault))) => Err(fault),
+            Poll::Ready(Err(Stopped::Endpoint)) => {
+                self.upload.stop();
+                Ok(())
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    fn end_of_input(&mut self) -> Result<Step, Fault> {
+        self.keep_alive = false;
+        match self.decoder.end_of_input() {
+            Ok(()) => Ok(Step::End),
+            Err(bad) => Err(self.connection.reply_cut(bad.0)),
+        }
+    }
+
+    fn poll_silence(&mut self, cx: &Context<'_>) -> Poll<Result<Step, Fault>> {
+        if self.upload.waits_for_client() {
+            // The endpoint may be waiting for the client, whose own deadline runs.
+            self.is_waiting = false;
+            return Poll::Pending;
+        }
+        let deadline = &self.connection.socket.deadline;
+        if !self.is_waiting {
+            deadline.reset(self.silence);
+            self.is_waiting = true;
+        }
+        deadline.poll_expired(cx).map(|()| Err(self.connection.reply_cut("it was silent for too long")))
+    }
+}
