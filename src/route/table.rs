@@ -13,7 +13,7 @@ use http::Method;
 use super::condition::Failure;
 use super::host::{domains, labels};
 use super::path::segments;
-use super::tree::{Index, Kind, NodeId, RouteId, Tree};
+use super::tree::{Index, Key, Kind, NodeId, RouteId, Tree};
 use super::{Found, HostPattern, PathPattern, Query, Route};
 
 /// The most routes of one table.
@@ -80,10 +80,10 @@ impl<T> Table<T> {
         let tree = &mut self.tree;
         let site = match host {
             HostPattern::Any => self.any.get_or_insert_with(|| Site::new(tree)),
-            HostPattern::Exact(name) => self.exact.entry(name.clone()).or_insert_with(|| Site::new(tree)),
+            HostPattern::Exact(name) => self.exact.entry(Key::from_slice(name)).or_insert_with(|| Site::new(tree)),
             HostPattern::Under(name) => {
                 self.under_labels_max = self.under_labels_max.max(labels(name));
-                self.under.entry(name.clone()).or_insert_with(|| Site::new(tree))
+                self.under.entry(Key::from_slice(name)).or_insert_with(|| Site::new(tree))
             }
         };
         match path {

@@ -16,7 +16,10 @@ use super::path::segments;
 /// Up to this many children are compared one by one; more are hashed.
 const FEW_CHILDREN_MAX: usize = 8;
 
-pub(super) type Index<V> = HashMap<Box<[u8]>, V, RandomState>;
+/// A segment or a host; inline if it is as short as most are, which saves a cache miss for each step.
+pub(super) type Key = SmallVec<[u8; 24]>;
+
+pub(super) type Index<V> = HashMap<Key, V, RandomState>;
 
 /// A place in the arena of nodes.
 pub(super) type NodeId = u32;
@@ -33,7 +36,7 @@ pub(super) enum Kind {
 
 #[derive(Debug)]
 enum Children {
-    Few(Vec<(Box<[u8]>, NodeId)>),
+    Few(Vec<(Key, NodeId)>),
     Many(Box<Index<NodeId>>),
 }
 
@@ -47,14 +50,14 @@ impl Children {
 
     fn add(&mut self, segment: &[u8], node: NodeId) {
         match self {
-            Self::Few(list) if list.len() < FEW_CHILDREN_MAX => list.push((segment.into(), node)),
+            Self::Few(list) if list.len() < FEW_CHILDREN_MAX => list.push((Key::from_slice(segment), node)),
             Self::Few(list) => {
                 let mut index: Index<NodeId> = list.drain(..).collect();
-                index.insert(segment.into(), node);
+                index.insert(Key::from_slice(segment), node);
                 *self = Self::Many(Box::new(index));
             }
             Self::Many(index) => {
-                index.insert(segment.into(), node);
+                index.insert(Key::from_slice(segment), node);
             }
         }
     }
