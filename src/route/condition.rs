@@ -74,6 +74,11 @@ pub(super) enum Failure<'t> {
 }
 
 impl Conditions {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.methods.is_empty() && self.headers.is_empty() && self.query.is_empty()
+    }
+
     /// The first condition that `query` does not meet, the method last: a request that fails only there is a 405.
     pub(super) fn failure(&self, query: &Query<'_>) -> Option<Failure<'_>> {
         let header = self.headers.iter().find(|(name, value)| !value.is_met(query.fields.named(name.as_bytes())));

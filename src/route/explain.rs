@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 use http::Method;
 
+use super::tree::Offer;
 use super::{HostPattern, PathPattern, Query, Route, Table, host};
 
 /// The most routes that are listed as having lost.
@@ -30,7 +31,8 @@ pub struct Explanation<'t, T> {
 /// The route that takes the request.
 #[derive(Clone, Debug)]
 pub struct Winner<'t, T> {
-    pub route: &'t Route<T>,
+    pub route: &'t Route<()>,
+    pub value: &'t T,
     pub why: String,
 }
 
@@ -46,10 +48,10 @@ impl<T> Table<T> {
     pub fn explain(&self, query: &Query<'_>) -> Explanation<'_, T> {
         let mut seen = HashSet::new();
         let mut explanation = Explanation { winner: None, allowed: Vec::new(), losers: Vec::new(), more: 0 };
-        let ControlFlow::<Infallible>::Continue(()) = self.visit(query, &mut |id| {
+        let ControlFlow::<Infallible>::Continue(()) = self.visit(query, &mut |Offer { id, .. }| {
             // A route with several hosts is offered once for each that fits.
-            if let (Some(route), true) = (self.route(id), seen.insert(id)) {
-                explanation.judge(route, query);
+            if let (Some(route), Some(value), true) = (self.route(id), self.value(id), seen.insert(id)) {
+                explanation.judge(route, value, query);
             }
             ControlFlow::Continue(())
         });
@@ -61,12 +63,12 @@ impl<T> Table<T> {
 }
 
 impl<'t, T> Explanation<'t, T> {
-    fn judge(&mut self, route: &'t Route<T>, query: &Query<'_>) {
+    fn judge(&mut self, route: &'t Route<()>, value: &'t T, query: &Query<'_>) {
         let why = match (route.conditions.failure(query), &self.winner) {
             (Some(failure), _) => failure.sentence(query),
             (None, Some(winner)) => behind(route, winner.route, query),
             (None, None) => {
-                self.winner = Some(Winner { route, why: praise(route, query) });
+                self.winner = Some(Winner { route, value, why: praise(route, query) });
                 return;
             }
         };
@@ -78,7 +80,7 @@ impl<'t, T> Explanation<'t, T> {
     }
 }
 
-fn praise<T>(route: &Route<T>, query: &Query<'_>) -> String {
+fn praise(route: &Route<()>, query: &Query<'_>) -> String {
     let host = best_host(route, query.host);
     let conditions = &route.conditions;
     let count = usize::from(!conditions.methods.is_empty()) + conditions.headers.len() + conditions.query.len();
@@ -91,7 +93,7 @@ fn praise<T>(route: &Route<T>, query: &Query<'_>) -> String {
 }
 
 /// Why a route whose conditions hold too comes after the winner: the first rule of precedence that tells them apart.
-fn behind<T>(route: &Route<T>, winner: &Route<T>, query: &Query<'_>) -> String {
+fn behind(route: &Route<()>, winner: &Route<()>, query: &Query<'_>) -> String {
     let (own, best) = (best_host(route, query.host), best_host(winner, query.host));
     if own != best {
         return format!("host {own} is less specific than {best}");
@@ -144,7 +146,7 @@ fn class(path: &PathPattern) -> &'static str {
 }
 
 /// The most specific pattern of a route that takes `name`.
-fn best_host<T>(route: &Route<T>, name: &[u8]) -> HostPattern {
+fn best_host(route: &Route<()>, name: &[u8]) -> HostPattern {
     let is_named = |pattern: &&HostPattern| matches!(pattern, HostPattern::Exact(own) if **own == *name);
     if let Some(pattern) = route.hosts.iter().find(is_named) {
         return pattern.clone();

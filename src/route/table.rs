@@ -13,8 +13,8 @@ use http::Method;
 use super::condition::Failure;
 use super::host::{domains, labels};
 use super::path::segments;
-use super::tree::{Index, Kind, NodeId, RouteId, Tree};
-use super::{Found, HostPattern, PathPattern, Query, Route};
+use super::tree::{Index, Key, Kind, NodeId, Offer, RouteId, Tree};
+use super::{Captures, Found, HostPattern, PathPattern, Query, Route};
 
 /// The most routes of one table.
 pub const ROUTES_MAX: usize = 1_000_000;
@@ -34,7 +34,9 @@ pub enum TableError {
 #[derive(Debug)]
 pub struct Table<T> {
     /// Best first among routes with the same host and path.
-    routes: Vec<Route<T>>,
+    routes: Vec<Route<()>>,
+    /// What they lead to, in the same order and apart: most look-ups need nothing else of a route.
+    values: Vec<T>,
     tree: Tree,
     exact: Index<Site>,
     under: Index<Site>,
@@ -59,16 +61,17 @@ impl<T> Table<T> {
             return Err(TableError::Routes);
         }
         routes.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        let (routes, values): (Vec<_>, Vec<_>) = routes.into_iter().map(Route::split).unzip();
         let (exact, under) = (Index::default(), Index::default());
-        let mut table = Self { routes, tree: Tree::default(), exact, under, under_labels_max: 0, any: None };
-        let routes = std::mem::take(&mut table.routes);
+        let mut table =
+            Self { routes: Vec::new(), values, tree: Tree::default(), exact, under, under_labels_max: 0, any: None };
         // Lists grow at the head, so the worst comes first.
         for (at, route) in routes.iter().enumerate().rev() {
             let id = RouteId::try_from(at).map_err(|_| TableError::Routes)?;
             let every = [HostPattern::Any];
             let hosts = if route.hosts.is_empty() { &every[..] } else { &route.hosts };
             for host in hosts {
-                table.add(host, &route.path, id)?;
+                table.add(host, route, id)?;
             }
         }
         table.routes = routes;
@@ -76,22 +79,24 @@ impl<T> Table<T> {
         Ok(table)
     }
 
-    fn add(&mut self, host: &HostPattern, path: &PathPattern, id: RouteId) -> Result<(), TableError> {
+    fn add(&mut self, host: &HostPattern, route: &Route<()>, id: RouteId) -> Result<(), TableError> {
         let tree = &mut self.tree;
+        let offer =
+            Offer { id, is_bare: route.conditions.is_empty() && !matches!(route.path, PathPattern::Template(_)) };
         let site = match host {
             HostPattern::Any => self.any.get_or_insert_with(|| Site::new(tree)),
-            HostPattern::Exact(name) => self.exact.entry(name.clone()).or_insert_with(|| Site::new(tree)),
+            HostPattern::Exact(name) => self.exact.entry(Key::from_slice(name)).or_insert_with(|| Site::new(tree)),
             HostPattern::Under(name) => {
                 self.under_labels_max = self.under_labels_max.max(labels(name));
-                self.under.entry(name.clone()).or_insert_with(|| Site::new(tree))
+                self.under.entry(Key::from_slice(name)).or_insert_with(|| Site::new(tree))
             }
         };
-        match path {
-            PathPattern::Exact(path) => tree.add(site.root, segments(path).map(Some), Kind::Exact, id),
-            PathPattern::Prefix(path) => tree.add(site.root, segments(path).map(Some), Kind::Prefix, id),
+        match &route.path {
+            PathPattern::Exact(path) => tree.add(site.root, segments(path).map(Some), Kind::Exact, offer),
+            PathPattern::Prefix(path) => tree.add(site.root, segments(path).map(Some), Kind::Prefix, offer),
             PathPattern::Template(template) => {
                 site.has_templates = true;
-                tree.add(site.root, template.segments.iter().map(Option::as_deref), Kind::Template, id);
+                tree.add(site.root, template.segments.iter().map(Option::as_deref), Kind::Template, offer);
             }
             PathPattern::Regex { .. } if site.regexes.len() == REGEXES_PER_HOST_MAX => {
                 return Err(TableError::Regexes { host: host.to_string() });
@@ -113,28 +118,39 @@ impl<T> Table<T> {
     /// The route that takes the request.
     pub fn find(&self, query: &Query<'_>) -> Found<'_, T> {
         let mut is_only_method = false;
-        let hit = self.visit(query, &mut |id| {
-            let Some(route) = self.route(id) else { return ControlFlow::Continue(()) };
+        let hit = self.visit(query, &mut |offer| {
+            if offer.is_bare {
+                return ControlFlow::Break((offer.id, Captures::default()));
+            }
+            let Some(route) = self.route(offer.id) else { return ControlFlow::Continue(()) };
             match route.conditions.failure(query) {
-                None => return ControlFlow::Break(route),
+                None => return ControlFlow::Break((offer.id, route.path.captures(query.path))),
                 Some(Failure::Method(_)) => is_only_method = true,
                 Some(Failure::Header(..) | Failure::Parameter(..)) => {}
             }
             ControlFlow::Continue(())
         });
         match hit {
-            ControlFlow::Break(route) => Found::Hit(&route.value, route.path.captures(query.path)),
-            ControlFlow::Continue(()) if is_only_method => Found::Method(self.allowed(query)),
+            ControlFlow::Break((id, captures)) => {
+                self.value(id).map_or(Found::Miss, |value| Found::Hit(value, captures))
+            }
+            ControlFlow::Continue(()) if is_only_method => self.not_allowed(query),
             ControlFlow::Continue(()) => Found::Miss,
         }
     }
 
-    /// The methods of the routes that would take the request but for its own, each once, in order.
     #[cold]
+    fn not_allowed(&self, query: &Query<'_>) -> Found<'_, T> {
+        Found::Method(self.allowed(query))
+    }
+
+    /// The methods of the routes that would take the request but for its own, each once, in order.
     pub(super) fn allowed(&self, query: &Query<'_>) -> Vec<Method> {
         let mut allowed = Vec::new();
-        let ControlFlow::<Infallible>::Continue(()) = self.visit(query, &mut |id| {
-            if let Some(Failure::Method(methods)) = self.route(id).and_then(|route| route.conditions.failure(query)) {
+        let ControlFlow::<Infallible>::Continue(()) = self.visit(query, &mut |offer| {
+            if let Some(Failure::Method(methods)) =
+                self.route(offer.id).and_then(|route| route.conditions.failure(query))
+            {
                 allowed.extend_from_slice(methods);
             }
             ControlFlow::Continue(())
@@ -148,7 +164,7 @@ impl<T> Table<T> {
     pub(super) fn visit<B>(
         &self,
         query: &Query<'_>,
-        visit: &mut impl FnMut(RouteId) -> ControlFlow<B>,
+        visit: &mut impl FnMut(Offer) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         if let Some(site) = self.exact.get(query.host) {
             self.visit_site(site, query.path, visit)?;
@@ -165,7 +181,7 @@ impl<T> Table<T> {
         &self,
         site: &Site,
         path: &[u8],
-        visit: &mut impl FnMut(RouteId) -> ControlFlow<B>,
+        visit: &mut impl FnMut(Offer) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let (deepest, is_whole) = self.tree.descend(site.root, path);
         if is_whole {
@@ -177,14 +193,18 @@ impl<T> Table<T> {
         for id in &site.regexes {
             if matches!(self.route(*id), Some(Route { path: PathPattern::Regex { regex, .. }, .. }) if regex.is_match(path))
             {
-                visit(*id)?;
+                visit(Offer { id: *id, is_bare: false })?;
             }
         }
         self.tree.prefixes(deepest, visit)
     }
 
-    pub(super) fn route(&self, id: RouteId) -> Option<&Route<T>> {
+    pub(super) fn route(&self, id: RouteId) -> Option<&Route<()>> {
         self.routes.get(id as usize)
+    }
+
+    pub(super) fn value(&self, id: RouteId) -> Option<&T> {
+        self.values.get(id as usize)
     }
 
     /// The number of routes.
@@ -195,6 +215,14 @@ impl<T> Table<T> {
     /// Whether there is no route.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
+    }
+}
+
+impl<T> Route<T> {
+    /// The conditions and the value apart.
+    fn split(self) -> (Route<()>, T) {
+        let Self { name, hosts, path, conditions, priority, order, value } = self;
+        (Route { name, hosts, path, conditions, priority, order, value: () }, value)
     }
 }
 

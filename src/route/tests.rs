@@ -325,7 +325,7 @@ fn the_table_agrees_with_the_naive_reading_of_the_rules() {
                     Found::Method(methods) => Err(!methods.is_empty()),
                     Found::Miss => Err(false),
                 };
-                let told = table.explain(query).winner.map(|winner| winner.route.value);
+                let told = table.explain(query).winner.map(|winner| *winner.value);
                 let name = |found: Result<usize, bool>| found.map(|at| routes[at].path.to_string());
                 assert_eq!(got, wanted, "seed {seed}, {request}: {:?} not {:?}", name(got), name(wanted));
                 assert_eq!(told, wanted.ok(), "seed {seed}, {request}");

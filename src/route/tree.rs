@@ -16,7 +16,10 @@ use super::path::segments;
 /// Up to this many children are compared one by one; more are hashed.
 const FEW_CHILDREN_MAX: usize = 8;
 
-pub(super) type Index<V> = HashMap<Box<[u8]>, V, RandomState>;
+/// A segment or a host; inline if it is as short as most are, which saves a cache miss for each step.
+pub(super) type Key = SmallVec<[u8; 24]>;
+
+pub(super) type Index<V> = HashMap<Key, V, RandomState>;
 
 /// A place in the arena of nodes.
 pub(super) type NodeId = u32;
@@ -33,7 +36,8 @@ pub(super) enum Kind {
 
 #[derive(Debug)]
 enum Children {
-    Few(Vec<(Box<[u8]>, NodeId)>),
+    /// Most nodes have one child, which then costs no cache miss.
+    Few(SmallVec<[(Key, NodeId); 1]>),
     Many(Box<Index<NodeId>>),
 }
 
@@ -47,14 +51,14 @@ impl Children {
 
     fn add(&mut self, segment: &[u8], node: NodeId) {
         match self {
-            Self::Few(list) if list.len() < FEW_CHILDREN_MAX => list.push((segment.into(), node)),
+            Self::Few(list) if list.len() < FEW_CHILDREN_MAX => list.push((Key::from_slice(segment), node)),
             Self::Few(list) => {
                 let mut index: Index<NodeId> = list.drain(..).collect();
-                index.insert(segment.into(), node);
+                index.insert(Key::from_slice(segment), node);
                 *self = Self::Many(Box::new(index));
             }
             Self::Many(index) => {
-                index.insert(segment.into(), node);
+                index.insert(Key::from_slice(segment), node);
             }
         }
     }
@@ -70,9 +74,17 @@ struct Node {
     lists: [Option<u32>; 3],
 }
 
+/// A route whose host and path match.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    pub(super) id: RouteId,
+    /// It has no other condition and captures nothing, so that nobody needs to look at it.
+    pub(super) is_bare: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Link {
-    route: RouteId,
+    offer: Offer,
     next: Option<u32>,
 }
 
@@ -91,7 +103,7 @@ impl Tree {
 
     fn grow(&mut self, parent: Option<NodeId>) -> NodeId {
         let id = NodeId::try_from(self.nodes.len()).expect("a table holds far fewer than 2^32 segments");
-        self.nodes.push(Node { parent, children: Children::Few(Vec::new()), parameter: None, lists: [None; 3] });
+        self.nodes.push(Node { parent, children: Children::Few(SmallVec::new()), parameter: None, lists: [None; 3] });
         id
     }
 
@@ -103,13 +115,13 @@ impl Tree {
         self.nodes.get_mut(id as usize).expect("ids are places in this arena, which never shrinks")
     }
 
-    /// Puts `route` at the head of a list, so the worst route must be added first.
+    /// Puts `offer` at the head of a list, so the worst route must be added first.
     pub(super) fn add<'s>(
         &mut self,
         root: NodeId,
         path: impl Iterator<Item = Option<&'s [u8]>>,
         kind: Kind,
-        route: RouteId,
+        offer: Offer,
     ) {
         let mut at = root;
         for segment in path {
@@ -121,7 +133,7 @@ impl Tree {
         let head = u32::try_from(self.links.len()).expect("a table holds far fewer than 2^32 routes");
         if let Some(list) = self.node_mut(at).lists.get_mut(kind as usize) {
             let next = list.replace(head);
-            self.links.push(Link { route, next });
+            self.links.push(Link { offer, next });
         }
     }
 
@@ -160,22 +172,18 @@ impl Tree {
         &self,
         node: NodeId,
         kind: Kind,
-        visit: &mut impl FnMut(RouteId) -> ControlFlow<B>,
+        visit: &mut impl FnMut(Offer) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let mut next = self.node(node).lists.get(kind as usize).copied().flatten();
         while let Some(link) = next.and_then(|at| self.links.get(at as usize)) {
-            visit(link.route)?;
+            visit(link.offer)?;
             next = link.next;
         }
         ControlFlow::Continue(())
     }
 
     /// Offers the prefixes that end at `node` or above it, the longest first.
-    pub(super) fn prefixes<B>(
-        &self,
-        node: NodeId,
-        visit: &mut impl FnMut(RouteId) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+    pub(super) fn prefixes<B>(&self, node: NodeId, visit: &mut impl FnMut(Offer) -> ControlFlow<B>) -> ControlFlow<B> {
         let mut next = Some(node);
         while let Some(at) = next {
             self.list(at, Kind::Prefix, visit)?;
@@ -189,7 +197,7 @@ impl Tree {
         &self,
         root: NodeId,
         path: &[u8],
-        visit: &mut impl FnMut(RouteId) -> ControlFlow<B>,
+        visit: &mut impl FnMut(Offer) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let Some(rest) = path.strip_prefix(b"/") else { return ControlFlow::Continue(()) };
         let mut ends = Ends::new();

@@ -26,18 +26,26 @@ pub fn normalise(text: &[u8]) -> Result<Host, &'static str> {
     if name.len() > HOST_BYTES_MAX {
         return Err("the host is longer than 255 bytes");
     }
-    let mut host = Host::new();
-    let mut label_start = true;
+    let mut previous = b'.';
+    let mut has_upper = false;
     for byte in name {
         match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'A'..=b'Z' => label_start = false,
-            b'.' if label_start => return Err("the host has an empty label"),
-            b'.' => label_start = true,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
+            b'A'..=b'Z' => has_upper = true,
+            b'.' if previous != b'.' => {}
+            b'.' => return Err("the host has an empty label"),
             _ => return Err("the host has a byte that no host name may have"),
         }
-        host.push(byte.to_ascii_lowercase());
+        previous = *byte;
     }
-    if label_start { Err("the host has an empty label") } else { Ok(host) }
+    if previous == b'.' {
+        return Err("the host has an empty label");
+    }
+    let mut host = Host::from_slice(name);
+    if has_upper {
+        host.make_ascii_lowercase();
+    }
+    Ok(host)
 }
 
 #[cold]
