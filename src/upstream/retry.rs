@@ -13,7 +13,10 @@ use crate::fault::{Facts, Fault, Retry};
 /// The time over which the budget counts.
 const WINDOW_S: u64 = 10;
 
-const SLOTS: usize = WINDOW_S as usize;
+/// One slot per second of the window.
+const SLOTS: usize = 10;
+
+const _: () = assert!(SLOTS as u64 == WINDOW_S, "a slot is reused just when it has left the window");
 
 /// Retries per window that are always allowed, so that a quiet upstream can retry at all.
 pub const RETRIES_MIN: u32 = 3;
@@ -207,11 +210,8 @@ impl RetryBudget {
 
     fn slot(&mut self, now_ns: u64) -> &mut Slot {
         let second = now_ns / 1_000_000_000;
-        // The oldest slot is the one to reuse, and with one slot per second of the window it has left the window.
-        let current = self.slots.iter().position(|slot| slot.second == second);
-        let oldest = || self.slots.iter().enumerate().min_by_key(|(_, slot)| slot.second).map(|(place, _)| place);
-        let place = current.or_else(oldest).unwrap_or_default();
-        let slot = self.slots.get_mut(place).expect("a place found in the slots is in the slots");
+        let place = usize::try_from(second).unwrap_or_default() % SLOTS;
+        let slot = self.slots.get_mut(place).expect("a remainder of SLOTS is below SLOTS");
         if slot.second != second {
             *slot = Slot { second, ..Slot::default() };
         }
