@@ -30,7 +30,7 @@ impl Bucket {
 #[test]
 fn the_table_agrees_with_a_bucket_per_key() {
     super::simulate("limit", |random| {
-        let limiter = Limiter::new(1024, random.u64(..));
+        let limiter = Limiter::new(1024);
         let rates: Vec<_> = (0..40).map(|_| rate(random)).collect();
         let quick = Rate::new(1_000_000_000, 1_000_000_000, 1).expect("a sound rate");
         let mut buckets: HashMap<usize, Bucket> = HashMap::new();
@@ -62,7 +62,7 @@ fn rate(random: &mut fastrand::Rng) -> Rate {
 fn no_window_holds_more_than_its_share() {
     super::simulate("window", |random| {
         for _ in 0..20 {
-            let (limiter, rate) = (Limiter::new(8, random.u64(..)), rate(random));
+            let (limiter, rate) = (Limiter::new(8), rate(random));
             let (key, mut now, mut granted) = (limiter.key(0, b"k"), 1, Vec::new());
             for _ in 0..2000 {
                 now += random.u64(0..rate.step_ns().max(2));
