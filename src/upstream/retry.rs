@@ -51,13 +51,15 @@ impl Cause {
             _ => None,
         }
     }
+}
 
-    fn words(self) -> &'static str {
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect => "a failed connection",
-            Self::Reset => "a connection closed without a reply",
-            Self::Timeout => "a reply that did not come in time",
-            Self::Status(_) => "a reply with this status",
+            Self::Connect => f.write_str("a failed connection"),
+            Self::Reset => f.write_str("a connection closed without a reply"),
+            Self::Status(status) => write!(f, "a reply of {status}"),
+            Self::Timeout => f.write_str("a reply that did not come in time"),
         }
     }
 }
@@ -134,7 +136,7 @@ impl Display for Refusal {
             }
             Self::Final => f.write_str("another attempt cannot change this"),
             Self::MayHaveRun(method) => write!(f, "{method} may have been processed"),
-            Self::NotAsked(cause) => write!(f, "this upstream does not retry after {}", cause.words()),
+            Self::NotAsked(cause) => write!(f, "this upstream does not retry after {cause}"),
             Self::StaleTwice => f.write_str("a fresh connection was closed without a reply as well"),
         }
     }
@@ -277,6 +279,9 @@ mod tests {
         check(&closed(Sent::Partly), tried("BREW"), "not tried again: BREW may have been processed");
         let untold = "not tried again: this upstream does not retry after a reply that did not come in time";
         check(&late, tried("GET"), untold);
+        let unavailable = Fault::Answered { endpoint: "e".into(), status: 503 };
+        check(&unavailable, tried("GET"), "not tried again: this upstream does not retry after a reply of 503");
+        check(&unavailable, tried("PATCH"), "not tried again: PATCH may have been processed");
         check(&Fault::NoRoute, tried("GET"), "not tried again: another attempt cannot change this");
         let spent = Tried { body: Body::Spent, ..tried("PUT") };
         check(&refused, spent, "not tried again: part of the request body was already passed on");

@@ -4,7 +4,8 @@
 //! Regular checks are spread and jittered, so that a thousand endpoints are not checked at once. Doubt quickens them:
 //! an endpoint that began to fail, one that began to recover, and every endpoint of an upstream with nothing healthy.
 //! The task that runs the checks keeps one [`Schedule`] per endpoint, sleeps until the earliest is due, tells it when
-//! the check is done, and calls [`Schedule::hasten`] for all endpoints of an upstream when the last one goes out.
+//! the check is done, calls [`Schedule::hasten`] for all endpoints of an upstream when the last one goes out, and
+//! [`Schedule::suspect`] when a request to one has failed.
 
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const JITTER_PARTS: u32 = 10;
 #[derive(Clone, Debug)]
 pub struct Schedule {
     due_ns: u64,
+    /// When the last check was done; 0 before the first.
+    checked_ns: u64,
     draw: Draw,
 }
 
@@ -39,7 +42,7 @@ impl Schedule {
             State::Unknown | State::Healthy => share(rules.interval, &mut draw),
             State::Unhealthy => share(eager(rules), &mut draw),
         };
-        Self { due_ns: after(now_ns, wait), draw }
+        Self { due_ns: after(now_ns, wait), checked_ns: 0, draw }
     }
 
     /// The time from which the next check is due.
@@ -50,6 +53,13 @@ impl Schedule {
     /// Sets the next check after one is done and observed.
     pub fn checked(&mut self, rules: Rules, health: &Health, around: Around, now_ns: u64) {
         self.due_ns = after(now_ns, wait(rules, health, around, &mut self.draw));
+        self.checked_ns = now_ns;
+    }
+
+    /// Brings the next check forward to now, because a request has just failed; not closer to the last check than an
+    /// eager one.
+    pub fn suspect(&mut self, now_ns: u64) {
+        self.due_ns = self.due_ns.min(after(self.checked_ns, EAGER_MIN).max(now_ns));
     }
 
     /// Brings the next check forward if the state of things has become more doubtful since it was set.
@@ -139,5 +149,9 @@ mod tests {
         schedule.checked(rules, &health, Around::Lit, 0);
         schedule.hasten(rules, &health, Around::Dark, 1);
         assert_eq!(schedule.due_ns(), 500_000_001);
+        schedule.suspect(100_000_000);
+        assert_eq!(schedule.due_ns(), 200_000_000, "not closer than an eager check");
+        schedule.suspect(900_000_000);
+        assert_eq!(schedule.due_ns(), 200_000_000);
     }
 }
