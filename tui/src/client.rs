@@ -152,12 +152,12 @@ impl Client {
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Driver), ClientError> {
         let stream = self.connect().await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
         let driver = Driver(tokio::spawn(async move {
             // What goes wrong here also ends the request or the body, which report it.
             drop(connection.await);
         }));
-        let reply = sender.send_request(request).await.map_err(broken)?;
+        let reply = sender.send_request(request).await.map_err(|e| broken(&e))?;
         Ok((reply, driver))
     }
 
@@ -194,7 +194,7 @@ impl EventStream {
             }
             let bytes = match self.body.frame().await? {
                 Ok(frame) => frame.into_data().unwrap_or_default(),
-                Err(error) => return Some(Err(broken(error))),
+                Err(error) => return Some(Err(broken(&error))),
             };
             let mut events = Vec::new();
             if let Err(error) = self.parser.feed(&bytes, &mut events) {
@@ -254,7 +254,7 @@ fn refused(status: StatusCode, body: &[u8]) -> ClientError {
     ClientError::Refused(Box::new(reply))
 }
 
-fn broken(error: hyper::Error) -> ClientError {
+fn broken(error: &hyper::Error) -> ClientError {
     ClientError::Broken(error.to_string())
 }
 

@@ -3,7 +3,6 @@
 //!
 //! It says what it was told to say and remembers what it was asked. It checks nothing; the real API is tested with
 //! the daemon.
-#![expect(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
