@@ -3,6 +3,8 @@
 //!
 //! It knows the daemon only by its control API and the words of `weirgate_store`; it never links the store engine.
 
+pub mod cli;
+
 pub mod client;
 
 mod sse;
