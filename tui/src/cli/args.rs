@@ -41,13 +41,13 @@ pub struct Args {
 #[derive(Clone, Debug, Group)]
 pub struct Shared {
     /// Control socket of the daemon [default: $WEIRGATE_SOCKET, or /run/weirgate/control.sock]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Print the JSON of the control API instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
     /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 }
 
@@ -93,6 +93,7 @@ pub enum Command {
     /// Write man pages and shell completions into a directory
     #[command(hide = true)]
     Generate {
+        /// Made if there is none
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
@@ -190,6 +191,7 @@ pub enum Verb {
     },
     /// Print the running configuration, or an earlier one, as TOML
     Export {
+        /// Number of an earlier revision
         #[arg(long, value_name = "N")]
         revision: Option<u64>,
     },
@@ -201,6 +203,7 @@ pub enum Verb {
     },
     /// Go back to what an earlier revision was, as a new revision
     Rollback {
+        /// Number of the revision, as `history` prints it
         #[arg(value_name = "N")]
         revision: u64,
         #[command(flatten)]
@@ -335,12 +338,16 @@ pub enum ObjectVerb {
     /// List all of them
     List,
     /// Print one
-    Show { name: String },
+    Show {
+        /// Its name, as the list prints it
+        name: String,
+    },
     /// Change some fields of one, or write one whole from a file
     #[command(after_help = SET_EXAMPLES)]
     Set(SetArgs),
     /// Remove one
     Delete {
+        /// Its name, as the list prints it
         name: String,
         #[command(flatten)]
         write: WriteArgs,
@@ -355,6 +362,7 @@ A value that is JSON is taken as such, any other is text; null removes the field
 
 #[derive(Clone, Debug, Default, Group)]
 pub struct SetArgs {
+    /// Its name, as the list prints it
     pub name: String,
     /// Fields to set, such as upstream=shop or timeouts.connect=2s
     #[arg(value_name = "FIELD=VALUE", required_unless_present = "file")]
@@ -371,6 +379,7 @@ pub struct SetArgs {
 
 #[derive(Clone, Debug, Group)]
 pub struct OverrideArgs {
+    /// Name of the upstream
     pub upstream: String,
     /// Address of the endpoint; its host or :port is enough if only one fits
     pub endpoint: String,
@@ -398,6 +407,7 @@ pub struct WeightArgs {
 pub enum KeyVerb {
     /// Make a key and print it, this once
     Issue {
+        /// Name of the consumer
         consumer: String,
         /// When it ends, such as 30d; never, if absent
         #[arg(long, value_name = "TIME")]
@@ -406,9 +416,13 @@ pub enum KeyVerb {
         write: WriteArgs,
     },
     /// List the keys of a consumer
-    List { consumer: String },
+    List {
+        /// Name of the consumer
+        consumer: String,
+    },
     /// Make a key worthless at once
     Revoke {
+        /// Name of the consumer
         consumer: String,
         /// As `key list` prints it
         id: String,
@@ -417,8 +431,9 @@ pub enum KeyVerb {
     },
     /// Take over existing keys, one a line
     Import {
+        /// Name of the consumer
         consumer: String,
-        /// - reads standard input
+        /// File with the keys; - reads standard input
         file: PathBuf,
         #[command(flatten)]
         write: WriteArgs,

@@ -20,6 +20,9 @@ use super::problem::{self, Level, Source};
 use super::terminal::{Failure, Terminal, directory_of, read};
 use crate::client::ClientError;
 
+/// Most problems of the daemon that get a line of the file; each costs a look through all of it.
+const LOCATED_MAX: usize = 100;
+
 /// A file that has been read and holds no mistake that can be seen without the daemon.
 struct Prepared {
     name: String,
@@ -40,8 +43,11 @@ impl Prepared {
 
     /// Gives the daemon's problems, which point into the text it was sent, their place in the text of the file.
     fn locate(&self, problems: Vec<Problem>) -> Vec<Problem> {
-        let unplaced = |problem| Problem { line: None, column: None, ..problem };
-        problems.into_iter().map(|problem| parse::locate(unplaced(problem), &self.text)).collect()
+        let place = |(index, problem)| {
+            let unplaced = Problem { line: None, column: None, ..problem };
+            if index < LOCATED_MAX { parse::locate(unplaced, &self.text) } else { unplaced }
+        };
+        problems.into_iter().enumerate().map(place).collect()
     }
 
     /// Prints a refusal with the lines of the file; other errors pass.

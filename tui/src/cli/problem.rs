@@ -30,10 +30,20 @@ pub(crate) fn print(
     problems: &[Problem],
     source: Option<Source<'_>>,
 ) -> Result<(), Failure> {
+    // Cut into lines once, however many problems there are.
+    let lines: Vec<&str> = source.map(|source| source.text.lines().collect()).unwrap_or_default();
+    let source = source.map(|source| Lines { name: source.name, lines: &lines });
     problems.iter().try_for_each(|problem| print_one(t, level, problem, source))
 }
 
-fn print_one(t: &mut Terminal<'_>, level: Level, problem: &Problem, source: Option<Source<'_>>) -> Result<(), Failure> {
+/// A source cut into lines.
+#[derive(Clone, Copy)]
+struct Lines<'a> {
+    name: &'a str,
+    lines: &'a [&'a str],
+}
+
+fn print_one(t: &mut Terminal<'_>, level: Level, problem: &Problem, source: Option<Lines<'_>>) -> Result<(), Failure> {
     let word = match level {
         Level::Error => Style::Bad.of("error"),
         Level::Warning => Style::Warn.of("warning"),
@@ -51,7 +61,7 @@ fn print_one(t: &mut Terminal<'_>, level: Level, problem: &Problem, source: Opti
 }
 
 /// Prints file, line and caret; returns how wide the line number was.
-fn print_place(t: &mut Terminal<'_>, source: Source<'_>, line: u32, column: Option<u32>) -> Result<usize, Failure> {
+fn print_place(t: &mut Terminal<'_>, source: Lines<'_>, line: u32, column: Option<u32>) -> Result<usize, Failure> {
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     let place = match column {
@@ -59,7 +69,7 @@ fn print_place(t: &mut Terminal<'_>, source: Source<'_>, line: u32, column: Opti
         None => format!("{}:{line}", source.name),
     };
     t.note(&[margin.as_str().into(), Style::Name.of("--> "), place.into()])?;
-    let Some(text) = source.text.lines().nth((line as usize).saturating_sub(1)) else { return Ok(number.len()) };
+    let Some(text) = source.lines.get((line as usize).saturating_sub(1)) else { return Ok(number.len()) };
     let (shown, caret) = excerpt(text, column);
     t.note(&[Style::Name.of(format!("{margin} |"))])?;
     t.note(&[Style::Name.of(format!("{number} | ")), shown.into()])?;

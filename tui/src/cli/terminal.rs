@@ -104,6 +104,12 @@ impl Terminal<'_> {
         Ok(())
     }
 
+    /// A control sequence of ours. It goes around the output that takes styles away when no colour is wanted.
+    pub(crate) fn control(&mut self, sequence: &str) -> Result<(), Failure> {
+        self.out.flush()?;
+        Ok(io::stdout().write_all(sequence.as_bytes())?)
+    }
+
     /// A refusal by the daemon, for programs.
     pub(crate) fn refusal(&mut self, reply: &ErrorReply) -> Failure {
         self.document(reply).err().unwrap_or(Failure::Said)

@@ -40,7 +40,7 @@ fn ended() -> Failure {
 
 fn print_frame(t: &mut Terminal<'_>, frame: &Frame, args: &TopArgs) -> Result<(), Failure> {
     if t.live && !args.once {
-        write!(t.out, "{REDRAW}")?;
+        t.control(REDRAW)?;
     }
     print_totals(t, frame)?;
     let tables = [("ROUTE", &frame.routes), ("UPSTREAM", &frame.upstreams), ("CONSUMER", &frame.consumers)];
