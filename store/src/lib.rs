@@ -7,7 +7,21 @@
 
 pub mod clock;
 
+pub mod suggest;
+
 pub mod model;
+
+pub mod parse;
+
+pub mod check;
+
+pub mod text;
+
+pub mod diff;
+
+pub mod edit;
+
+pub mod files;
 
 pub mod wire;
 

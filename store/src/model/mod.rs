@@ -11,6 +11,8 @@ mod consumer;
 
 mod listener;
 
+mod object;
+
 mod policy;
 
 mod route;
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
+pub use object::Object;
 pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RateLimitPolicy};
 pub use route::{HostPattern, Match, PathPattern, Route, ValueMatch};
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};

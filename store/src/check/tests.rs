@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every rule: a text that breaks it, and the code, path and line that must be reported.
+
+use super::check as check_model;
+use crate::parse::{parse_and_check, parse_toml};
+use crate::wire::ProblemCode::{self, *};
+
+/// What all rows stand on: it is right, and two lines long per object so that rows can be read.
+const BASE: &str = "[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n[routes.base]\nupstream = \"u\"\n";
+
+/// Lines before the text of a row.
+const BASE_LINES: u32 = 4;
+
+type Row = (&'static str, ProblemCode, &'static str, u32);
+
+#[track_caller]
+fn problems(rows: &[Row]) {
+    for (text, code, path, line) in rows {
+        let found = parse_and_check(&format!("{BASE}{text}")).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
+        assert_eq!(seen, [(*code, *path, Some(BASE_LINES + line))], "row {text:?}\n{found:#?}");
+        assert!(found.iter().all(|p| p.help.is_some()), "row {text:?}");
+    }
+}
+
+#[track_caller]
+fn warnings(rows: &[Row]) {
+    for (text, code, path, line) in rows {
+        let (_, found) = parse_and_check(&format!("{BASE}{text}")).unwrap_or_else(|p| panic!("row {text:?}\n{p:#?}"));
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
+        assert_eq!(seen, [(*code, *path, Some(BASE_LINES + line))], "row {text:?}\n{found:#?}");
+        assert!(found.iter().all(|p| p.help.is_some()), "row {text:?}");
+    }
+}
+
+#[test]
+fn references() {
+    problems(&[
+        ("[routes.a]\nupstream = \"v\"\n", Dangling, "routes.a.upstream", 2),
+        ("[routes.a]\nupstream = \"u\"\npolicies = [\"p\"]\n", Dangling, "routes.a.policies[0]", 3),
+        (
+            "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"https\"\ncertificates = [\"c\"]\n",
+            Dangling,
+            "listeners.l.certificates[0]",
+            4,
+        ),
+        ("[routes.a]\n", MissingField, "routes.a.upstream", 1),
+    ]);
+    let found = parse_and_check(
+        "[upstreams.shop]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n[routes.a]\nupstream = \"shpo\"\n",
+    );
+    let help = found.expect_err("it dangles").remove(0).help.unwrap_or_default();
+    assert!(help.contains("did you mean \"shop\"?"), "{help}");
+}
+
+#[test]
+fn listeners() {
+    problems(&[
+        (
+            "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"https\"\n",
+            MissingField,
+            "listeners.l.certificates",
+            1,
+        ),
+        (
+            "[certificates.c]\nchain = \"c\"\nkey = \"k\"\n[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\ncertificates = [\"c\"]\n",
+            Conflict,
+            "listeners.l.certificates",
+            7,
+        ),
+        (
+            "[listeners.l]\naddress = \"0.0.0.0:80\"\nprotocol = \"http\"\n[listeners.m]\naddress = \"127.0.0.1:80\"\nprotocol = \"http\"\n",
+            Duplicate,
+            "listeners.m.address",
+            5,
+        ),
+        (
+            "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nlimits = { fields = 0 }\n",
+            BadValue,
+            "listeners.l.limits.fields",
+            4,
+        ),
+        (
+            "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nlimits = { head = \"1B\" }\n",
+            BadValue,
+            "listeners.l.limits.head",
+            4,
+        ),
+        (
+            "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\ntimeouts = { idle = \"0s\" }\n",
+            BadValue,
+            "listeners.l.timeouts.idle",
+            4,
+        ),
+    ]);
+    let free = "[listeners.a]\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\n[listeners.b]\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\n[listeners.c]\naddress = \"[::]:80\"\nprotocol = \"http\"\n[listeners.d]\naddress = \"127.0.0.1:80\"\nprotocol = \"http\"\n";
+    assert_eq!(parse_and_check(free).map(|(_, warnings)| warnings), Ok(Vec::new()));
+}
+
+#[test]
+fn upstreams() {
+    let e = "endpoints = [{ address = \"127.0.0.1:1\" }]\n";
+    for (rest, code, path, line) in [
+        ("endpoints = []\n".to_owned(), MissingField, "endpoints", 2),
+        (
+            "endpoints = [{ address = \"127.0.0.1:1\" },\n{ address = \"127.0.0.1:1\" }]\n".to_owned(),
+            Duplicate,
+            "endpoints[1].address",
+            3,
+        ),
+        ("endpoints = [{ address = \"0.0.0.0:1\" }]\n".to_owned(), BadValue, "endpoints[0].address", 2),
+        ("endpoints = [{ address = \"127.0.0.1:0\" }]\n".to_owned(), BadValue, "endpoints[0].address", 2),
+        (
+            "endpoints = [{ address = \"127.0.0.1:1\", weight = 10001 }]\n".to_owned(),
+            BadValue,
+            "endpoints[0].weight",
+            2,
+        ),
+        (format!("{e}health = {{ interval = \"1s\" }}\n"), MissingField, "health", 3),
+        (format!("{e}health = {{ tcp = true, http = {{ path = \"/\" }} }}\n"), Conflict, "health", 3),
+        (format!("{e}health = {{ http = {{ path = \"x\" }} }}\n"), BadValue, "health.http.path", 3),
+        (
+            format!("{e}health = {{ http = {{ path = \"/\", expect = [200, 99] }} }}\n"),
+            BadValue,
+            "health.http.expect[1]",
+            3,
+        ),
+        (format!("{e}health = {{ tcp = true, fall = 0 }}\n"), BadValue, "health.fall", 3),
+        (format!("{e}health = {{ tcp = true, timeout = \"0s\" }}\n"), BadValue, "health.timeout", 3),
+        (format!("{e}retry = {{ attempts = 11 }}\n"), BadValue, "retry.attempts", 3),
+        (format!("{e}timeouts = {{ connect = \"0ms\" }}\n"), BadValue, "timeouts.connect", 3),
+    ] {
+        let text = format!("[upstreams.v]\n{rest}[routes.v]\nmatch = {{ path = \"/v\" }}\nupstream = \"v\"\n");
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.clone(), p.line)).collect();
+        assert_eq!(seen, [(code, format!("upstreams.v.{path}"), Some(line))], "row {rest:?}\n{found:#?}");
+    }
+}
+
+#[test]
+fn routes() {
+    problems(&[
+        ("[routes.a]\nupstream = \"u\"\nmatch = { path = \"a\" }\n", BadValue, "routes.a.match.path", 3),
+        (
+            "[routes.a]\nupstream = \"u\"\nmatch = { path = { exact = \"\" } }\n",
+            BadValue,
+            "routes.a.match.path.exact",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\nmatch = { path = { template = \"/x{y}\" } }\n",
+            BadValue,
+            "routes.a.match.path.template",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\nmatch = { path = { regex = \"(\" } }\n",
+            Invalid,
+            "routes.a.match.path.regex",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\nmatch = { query = { q = { regex = \"(x{1000}){1000}\" } } }\n",
+            Invalid,
+            "routes.a.match.query.q.regex",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\nmatch = { hosts = [\"a\", \"a:80\"] }\n",
+            BadValue,
+            "routes.a.match.hosts[1]",
+            3,
+        ),
+        ("[routes.a]\nupstream = \"u\"\nmatch = { methods = [\"GE T\"] }\n", BadValue, "routes.a.match.methods[0]", 3),
+        (
+            "[routes.a]\nupstream = \"u\"\nmatch = { headers = { \"a b\" = \"x\" } }\n",
+            BadValue,
+            "routes.a.match.headers.\"a b\"",
+            3,
+        ),
+    ]);
+}
+
+#[test]
+fn policies_and_consumers() {
+    problems(&[
+        (
+            "[routes.a]\nupstream = \"u\"\npolicies = [{ api_key = {} }]\n",
+            MissingField,
+            "routes.a.policies[0].api_key",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\npolicies = [{ api_key = { header = \"X Y\" } }]\n",
+            BadValue,
+            "routes.a.policies[0].api_key.header",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\npolicies = [{ rate_limit = { per = \"ip\", rate = \"1/s\", burst = 0 } }]\n",
+            BadValue,
+            "routes.a.policies[0].rate_limit.burst",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\npolicies = [{ request_headers = { set = { Content-Length = \"1\" } } }]\n",
+            BadValue,
+            "routes.a.policies[0].request_headers.set.Content-Length",
+            3,
+        ),
+        (
+            "[routes.a]\nupstream = \"u\"\npolicies = [{ reply_headers = { add = { A = \"b\\r\\nc\" } } }]\n",
+            BadValue,
+            "routes.a.policies[0].reply_headers.add.A",
+            3,
+        ),
+        ("[consumers.c]\napi_keys = [{ secret = \"short\" }]\n", BadValue, "consumers.c.api_keys[0].secret", 2),
+        ("[consumers.c]\napi_keys = [{ prefix = \"x\" }]\n", MissingField, "consumers.c.api_keys[0].secret", 2),
+        ("[consumers.c]\napi_keys = [{ hash = \"00\" }]\n", BadValue, "consumers.c.api_keys[0].hash", 2),
+        (
+            "[consumers.c]\napi_keys = [{ secret = \"0123456789abcdef\" }]\n[consumers.d]\napi_keys = [{ secret = \"0123456789abcdef\" }]\n",
+            Duplicate,
+            "consumers.d.api_keys[0]",
+            4,
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_probably_not_meant() {
+    warnings(&[
+        ("[upstreams.v]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n", Dangling, "upstreams.v", 1),
+        ("[policies.p]\napi_key = { header = \"A\" }\n", Dangling, "policies.p", 1),
+        ("[certificates.c]\nchain = \"a\"\nkey = \"b\"\n", Dangling, "certificates.c", 1),
+        ("[routes.c]\nupstream = \"u\"\n", Duplicate, "routes.c.match", 1),
+        ("[routes.a]\nupstream = \"u\"\nmatch = { methods = [\"get\"] }\n", BadValue, "routes.a.match.methods[0]", 3),
+        (
+            "[routes.a]\nmatch = { path = \"/a\" }\nupstream = \"u\"\npolicies = [{ rate_limit = { per = \"consumer\", rate = \"1/s\" } }]\n",
+            Conflict,
+            "routes.a.policies[0]",
+            4,
+        ),
+        (
+            "[upstreams.v]\nendpoints = [{ address = \"127.0.0.1:1\", weight = 0 }]\n[routes.a]\nmatch = { path = \"/a\" }\nupstream = \"v\"\n",
+            BadValue,
+            "upstreams.v.endpoints",
+            2,
+        ),
+    ]);
+}
+
+#[test]
+fn all_problems_of_both_sorts_come_at_once_in_the_order_of_the_text() {
+    let text = "[routes.a]\nupstream = \"nowhere\"\npriorty = 1\n[routes.b]\nmatch = { path = \"b\" }\nupstream = \"u\"\n[upstreams.u]\nendpoints = []\n";
+    let found = parse_and_check(text).expect_err("it has four mistakes");
+    let seen: Vec<_> = found.iter().map(|p| (p.code, p.line.unwrap_or(0))).collect();
+    assert_eq!(seen, [(Dangling, 2), (UnknownField, 3), (BadValue, 5), (MissingField, 8)], "{found:#?}");
+}
+
+#[test]
+fn a_right_model_gives_an_empty_report() {
+    assert_eq!(check_model(&parse_toml(BASE).expect("it is valid")), super::Report::default());
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Files that a configuration names: certificate chains and keys, read and put in place of their names.
+//!
+//! Whoever has the file does this: the command line before it sends a change, and the daemon only for `run --apply`.
+//! The control socket never makes the daemon open a path that a client chose.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::model::{Model, PEM, STORED};
+use crate::parse::place::quoted;
+use crate::wire::{Problem, ProblemCode};
+
+/// Longest certificate or key file.
+pub const PEM_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads every file the model names, relative to `base_dir`, and puts its text in place of the name.
+///
+/// Problems have no line; [`parse::locate`](crate::parse::locate) gives them one where the text is at hand.
+pub fn inline(model: &mut Model, base_dir: &Path) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, certificate) in &mut model.certificates {
+        for (field, value) in [("chain", &mut certificate.chain), ("key", &mut certificate.key.0)] {
+            if value.trim_start().starts_with(PEM) || value.starts_with(STORED) {
+                continue;
+            }
+            let path = format!("certificates.{}.{field}", quoted(name.as_str()));
+            match read(&base_dir.join(value.as_str())) {
+                Ok(text) => *value = text,
+                Err((message, help)) => problems.push(Problem {
+                    code: ProblemCode::Unreadable,
+                    path,
+                    message,
+                    help: Some(help),
+                    line: None,
+                    column: None,
+                }),
+            }
+        }
+    }
+    problems
+}
+
+/// The text of a PEM file, or what is wrong with it and what to do.
+fn read(path: &Path) -> Result<String, (String, String)> {
+    let shown = path.display();
+    let unreadable = |error: std::io::Error| {
+        let help = match error.kind() {
+            std::io::ErrorKind::NotFound => "write a path relative to the configuration file, or an absolute one",
+            std::io::ErrorKind::PermissionDenied => "let the user that runs this command read it",
+            _ => "write the name of a PEM file",
+        };
+        (format!("{shown} cannot be read: {error}"), help.to_owned())
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(PEM_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > PEM_BYTES_MAX {
+        return Err((format!("{shown} is longer than {PEM_BYTES_MAX} bytes"), "a PEM file is short".to_owned()));
+    }
+    if !text.contains(PEM) {
+        let help = "the file must hold \"-----BEGIN …\" blocks; `openssl x509 -in FILE -inform der` makes them";
+        return Err((format!("{shown} is not PEM text"), help.to_owned()));
+    }
+    // What stands before the first block is commentary; without it the value shows what it is by its first word.
+    let start = text.find(PEM).unwrap_or(0);
+    Ok(text.split_off(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inline;
+    use crate::parse::{locate, parse_toml};
+    use crate::wire::ProblemCode;
+
+    #[test]
+    fn files_are_read_and_what_cannot_be_is_named_with_its_line() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        std::fs::write(dir.path().join("a.pem"), format!("Subject: a\n{pem}")).expect("it can be written");
+        std::fs::write(dir.path().join("bad.pem"), "hello").expect("it can be written");
+        let text = "[certificates.site]\nchain = \"a.pem\"\nkey = \"absent.key\"\n[certificates.two]\nchain = \"bad.pem\"\nkey = \"stored:00\"\n";
+        let mut model = parse_toml(text).expect("it is valid");
+        let problems: Vec<_> = inline(&mut model, dir.path()).into_iter().map(|p| locate(p, text)).collect();
+        let seen: Vec<_> = problems.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
+        let want = [
+            (ProblemCode::Unreadable, "certificates.site.key", Some(3)),
+            (ProblemCode::Unreadable, "certificates.two.chain", Some(5)),
+        ];
+        assert_eq!(seen, want);
+        assert!(
+            problems.first().is_some_and(|p| p.message.contains("absent.key") && p.message.contains("No such file"))
+        );
+        assert_eq!(model.certificates.get("site").map(|site| site.chain.as_str()), Some(pem));
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is written reads back as what it was, for models of every shape.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use super::to_toml;
+use crate::model::*;
+use crate::parse::parse_toml;
+
+fn name() -> impl Strategy<Value = Name> {
+    "[a-z0-9][a-z0-9._-]{0,8}".prop_map(|text| text.parse().expect("the pattern is that of a name"))
+}
+
+/// Any text, with the characters that need escapes more often than by chance.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "[a-z\"\\\\\n\r\t\u{0}\u{7f}é#'=]{0,12}", "([a-zA-Z+/=-]{1,8}\n){2,4}"]
+}
+
+fn span() -> impl Strategy<Value = Span> {
+    (0..400_000_u64).prop_map(|ms| Span(Duration::from_millis(ms)))
+}
+
+fn size() -> impl Strategy<Value = ByteSize> {
+    prop_oneof![(0..5000_u64).prop_map(ByteSize), (0..5000_u64).prop_map(|kib| ByteSize(kib << 10))]
+}
+
+fn address() -> impl Strategy<Value = std::net::SocketAddr> {
+    prop_oneof![
+        any::<([u8; 4], u16)>().prop_map(|(ip, port)| (ip, port).into()),
+        any::<([u16; 8], u16)>().prop_map(|(ip, port)| (ip, port).into()),
+    ]
+}
+
+fn listener() -> impl Strategy<Value = Listener> {
+    let limits =
+        (any::<[u32; 4]>(), size(), size()).prop_map(|([connections, fields, streams, requests], head, body)| {
+            ListenerLimits { connections, head, fields, body, streams, requests }
+        });
+    let timeouts = (span(), span(), span(), span(), span())
+        .prop_map(|(handshake, head, body, write, idle)| ListenerTimeouts { handshake, head, body, write, idle });
+    let protocol = prop_oneof![Just(ListenerProtocol::Http), Just(ListenerProtocol::Https)];
+    let networks = vec((any::<[u8; 4]>(), 0..=32_u8), 0..3).prop_map(|networks| {
+        let network = |(ip, bits): ([u8; 4], u8)| ipnet::IpNet::new(ip.into(), bits).expect("at most 32 bits");
+        networks.into_iter().map(network).collect::<Vec<_>>()
+    });
+    let defaults = Just((ListenerLimits::default(), ListenerTimeouts::default()));
+    (address(), protocol, vec(name(), 0..3), networks, prop_oneof![defaults, (limits, timeouts)]).prop_map(
+        |(address, protocol, certificates, trusted_proxies, (limits, timeouts))| Listener {
+            address,
+            protocol,
+            certificates,
+            trusted_proxies,
+            limits,
+            timeouts,
+            http3: false,
+            upstream: None,
+            sni: BTreeMap::new(),
+        },
+    )
+}
+
+fn upstream() -> impl Strategy<Value = Upstream> {
+    let endpoint =
+        (address(), 0..5_u32, any::<bool>()).prop_map(|(address, weight, backup)| Endpoint { address, weight, backup });
+    let http = (text(), option::of(text()), vec(any::<u16>(), 0..3)).prop_map(|(path, host, expect)| HttpCheck {
+        path,
+        host,
+        expect,
+    });
+    let health = (option::of(http), any::<bool>(), span(), span(), any::<(u32, u32)>())
+        .prop_map(|(http, tcp, interval, timeout, (fall, rise))| Health { http, tcp, interval, timeout, fall, rise });
+    let on = prop_oneof![Just(RetryCondition::Timeout), Just(RetryCondition::Status502)];
+    let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u8).prop_map(|(attempts, on, budget)| Retry {
+        attempts,
+        on,
+        budget: Percent(budget),
+    });
+    let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
+    let timeouts =
+        (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
+    (balance, vec(endpoint, 0..12), option::of(health), prop_oneof![Just(Retry::default()), retry], timeouts).prop_map(
+        |(balance, endpoints, health, retry, timeouts)| Upstream {
+            balance,
+            protocol: UpstreamProtocol::Http,
+            endpoints,
+            health,
+            retry,
+            timeouts,
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let key = (option::of(text()), option::of(text()), option::of(text()), any::<bool>(), text())
+        .prop_map(|(header, query, cookie, hide, realm)| ApiKeyPolicy { header, query, cookie, hide, realm });
+    let per = prop_oneof![Just(LimitKey::Consumer), Just(LimitKey::Route), text().prop_map(LimitKey::Header)];
+    let periods = prop_oneof![Just(1_u64), Just(60), Just(3_600), Just(86_400)];
+    let limit = (per, 1..u32::MAX, periods, option::of(any::<u32>())).prop_map(|(per, count, seconds, burst)| {
+        RateLimitPolicy { per, rate: Rate { count, period: Duration::from_secs(seconds) }, burst }
+    });
+    let edits = || {
+        (vec(text(), 0..3), btree_map(text(), text(), 0..3), btree_map(text(), text(), 0..3))
+            .prop_map(|(remove, set, add)| FieldEdits { remove, set, add })
+    };
+    prop_oneof![
+        key.prop_map(Policy::ApiKey),
+        limit.prop_map(Policy::RateLimit),
+        edits().prop_map(Policy::RequestHeaders),
+        edits().prop_map(Policy::ReplyHeaders),
+    ]
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    let path = (0..4_u8, text()).prop_map(|(form, text)| match form {
+        0 => PathPattern::Prefix(text),
+        1 => PathPattern::Exact { exact: text },
+        2 => PathPattern::Template { template: text },
+        _ => PathPattern::Regex { regex: text },
+    });
+    let value = || {
+        prop_oneof![
+            text().prop_map(ValueMatch::Exact),
+            text().prop_map(|regex| ValueMatch::Regex { regex }),
+            any::<bool>().prop_map(|present| ValueMatch::Present { present }),
+        ]
+    };
+    let hosts = vec(text().prop_map(HostPattern), 0..3);
+    let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
+        .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
+    let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
+    (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size())).prop_map(
+        |(matches, upstream, policies, priority, max_body)| Route { matches, upstream, policies, priority, max_body },
+    )
+}
+
+fn consumer() -> impl Strategy<Value = Consumer> {
+    let key = (option::of(text()), option::of(text()), option::of(text())).prop_map(|(secret, hash, prefix)| ApiKey {
+        secret,
+        hash,
+        prefix,
+    });
+    (vec(text(), 0..3), vec(key, 0..3)).prop_map(|(groups, api_keys)| Consumer { groups, api_keys })
+}
+
+/// A model with objects of every kind.
+pub(crate) fn model() -> impl Strategy<Value = Model> {
+    let certificate = (text(), text()).prop_map(|(chain, key)| Certificate { chain, key: CertificateKey(key) });
+    (
+        btree_map(name(), listener(), 0..3),
+        btree_map(name(), certificate, 0..3),
+        btree_map(name(), upstream(), 0..3),
+        btree_map(name(), policy(), 0..3),
+        btree_map(name(), route(), 0..4),
+        btree_map(name(), consumer(), 0..3),
+    )
+        .prop_map(|(listeners, certificates, upstreams, policies, routes, consumers)| Model {
+            listeners,
+            certificates,
+            upstreams,
+            policies,
+            routes,
+            consumers,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_model_reads_back_as_it_was(model in model()) {
+        let text = to_toml(&model);
+        let back = parse_toml(&text);
+        prop_assert_eq!(back, Ok(model), "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "([a-z.\\[\\]={}\"' \n0-9#,-]|routes|upstreams|policies){0,60}") {
+        let _either_way = crate::parse::parse_and_check(&text).is_ok();
+    }
+}
+
+#[test]
+fn the_text_is_meant_to_be_read() {
+    let written = "[upstreams.a]\nendpoints = [{ address = \"127.0.0.1:1\", weight = 2 }]\n\n\
+        [routes.\"a.b\"]\nmatch = { hosts = [\"x.y\"], path = { template = \"/a/{id}\" } }\nupstream = \"a\"\npolicies = [\"p\"]\n";
+    assert_eq!(to_toml(&parse_toml(written).expect("it is valid")), written);
+}
