@@ -37,6 +37,9 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long one call may take, from its first byte to its last; an apply with a big file is the longest of them.
 pub const CALL_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a long upload may take, such as the import of a million keys.
+pub const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
+
 /// Largest reply that is read. The key list of a million consumers fits.
 pub const REPLY_BYTES_MAX: usize = 512 << 20;
 
@@ -107,20 +110,22 @@ impl Client {
             Some(body) => serde_json::to_vec(body).map_err(|e| ClientError::NotUnderstood(e.to_string()))?,
             None => Vec::new(),
         };
-        let reply = self.call(method, path, "application/json", bytes).await?;
+        let reply = self.call(CALL_LIMIT, request(method, path, "application/json", bytes)?).await?;
         let reply: &[u8] = if reply.is_empty() { b"null" } else { &reply };
         serde_json::from_slice(reply).map_err(|e| ClientError::NotUnderstood(format!("{path}: {e}")))
     }
 
     /// Sends plain text and reads a JSON document back.
     pub async fn send_text<T: DeserializeOwned>(&self, path: &str, text: String) -> Result<T, ClientError> {
-        let reply = self.call(Method::POST, path, "text/plain; charset=utf-8", text.into_bytes()).await?;
+        let reply = self
+            .call(UPLOAD_LIMIT, request(Method::POST, path, "text/plain; charset=utf-8", text.into_bytes())?)
+            .await?;
         serde_json::from_slice(&reply).map_err(|e| ClientError::NotUnderstood(format!("{path}: {e}")))
     }
 
     /// Asks for a text: an export, a revision, the metrics.
     pub async fn text(&self, path: &str) -> Result<String, ClientError> {
-        let reply = self.call(Method::GET, path, "", Vec::new()).await?;
+        let reply = self.call(CALL_LIMIT, request(Method::GET, path, "", Vec::new())?).await?;
         String::from_utf8(reply.into()).map_err(|e| ClientError::NotUnderstood(format!("{path}: {e}")))
     }
 
@@ -138,8 +143,7 @@ impl Client {
         Ok(EventStream { body, parser: SseParser::default(), ready: VecDeque::new(), _driver: driver })
     }
 
-    async fn call(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
-        let request = request(method, path, kind, body)?;
+    async fn call(&self, limit: Duration, request: Request<Full<Bytes>>) -> Result<Bytes, ClientError> {
         let call = async {
             // The driver must live until the body is read.
             let (reply, _driver) = self.exchange(request).await?;
@@ -147,7 +151,7 @@ impl Client {
             let body = collect(reply).await?;
             if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
         };
-        within(CALL_LIMIT, "answer", call).await
+        within(limit, "answer", call).await
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Driver), ClientError> {

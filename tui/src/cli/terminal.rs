@@ -146,3 +146,33 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::Terminal;
+    use crate::client::Client;
+
+    /// What `verbatim` writes, on a screen or into a file.
+    fn check(live: bool, text: &str, want: &str) {
+        let mut out = Vec::new();
+        let mut terminal = Terminal {
+            client: Client::new("/nonexistent".into()),
+            json: false,
+            live,
+            zone: TimeZone::UTC,
+            out: Box::new(&mut out),
+            err: Box::new(std::io::sink()),
+        };
+        terminal.verbatim(text).unwrap();
+        drop(terminal);
+        assert_eq!(String::from_utf8(out).unwrap(), want, "row {live} {text:?}");
+    }
+
+    #[test]
+    fn a_file_gets_every_byte_and_a_screen_only_text() {
+        check(false, "a = \"\u{9b}2J\"\n\tb", "a = \"\u{9b}2J\"\n\tb");
+        check(true, "a = \"\u{9b}2J\"\nb\n", "a = \"\\u{9b}2J\"\nb\n");
+    }
+}
