@@ -33,8 +33,6 @@ pub struct Context<'a> {
     pub private_key: &'a dyn Fn(&str) -> Result<String, String>,
     /// The health that an endpoint had before the process started.
     pub restored: &'a dyn Fn(&str, &str) -> Option<State>,
-    /// Makes hashes of this process unpredictable to clients.
-    pub seed: u64,
 }
 
 /// Compiles `model`, or says everything that is wrong with it.

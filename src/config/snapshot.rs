@@ -105,6 +105,24 @@ pub struct HealthPlan {
 }
 
 impl Snapshot {
+    /// What runs before the first revision does: nothing.
+    pub fn empty() -> Self {
+        Self {
+            revision: 0,
+            listeners: HashMap::new(),
+            table: Table::default(),
+            routes: Vec::new(),
+            upstreams: Vec::new(),
+            certificates: HashMap::new(),
+            limits: HashMap::new(),
+        }
+    }
+
+    /// Whether nothing runs.
+    pub fn is_empty(&self) -> bool {
+        self.listeners.is_empty() && self.routes.is_empty() && self.upstreams.is_empty()
+    }
+
     /// The upstream of a route.
     pub fn upstream_of(&self, route: &Route) -> Option<&Arc<Upstream>> {
         self.upstreams.get(route.upstream as usize)

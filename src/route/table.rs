@@ -54,6 +54,15 @@ struct Site {
     regexes: Vec<RouteId>,
 }
 
+impl<T> Default for Table<T> {
+    /// No routes.
+    fn default() -> Self {
+        let (exact, under) = (Index::default(), Index::default());
+        let (routes, values) = (Vec::new(), Vec::new());
+        Self { routes, values, tree: Tree::default(), exact, under, under_labels_max: 0, any: None }
+    }
+}
+
 impl<T> Table<T> {
     /// Builds the table.
     pub fn build(mut routes: Vec<Route<T>>) -> Result<Self, TableError> {
@@ -62,9 +71,7 @@ impl<T> Table<T> {
         }
         routes.sort_by(|a, b| rank(a).cmp(&rank(b)));
         let (routes, values): (Vec<_>, Vec<_>) = routes.into_iter().map(Route::split).unzip();
-        let (exact, under) = (Index::default(), Index::default());
-        let mut table =
-            Self { routes: Vec::new(), values, tree: Tree::default(), exact, under, under_labels_max: 0, any: None };
+        let mut table = Self { values, ..Self::default() };
         // Lists grow at the head, so the worst comes first.
         for (at, route) in routes.iter().enumerate().rev() {
             let id = RouteId::try_from(at).map_err(|_| TableError::Routes)?;

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The running gateway as the control side uses it: prepare a model, run it, look at it, set endpoints aside.
+//!
+//! Preparing does everything that can fail and touches nothing live; committing cannot fail. One change is prepared and
+//! committed at a time: the control side's owner of changes sees to that.
+
+mod prepare;
+
+mod status;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use weirgate_store::model::Model;
+use weirgate_store::wire::{EndpointOverride, OverrideMode};
+
+pub use self::prepare::Ready;
+use super::checker::{Checker, Tellings};
+use super::workers::Workers;
+use crate::config::consumers::{Consumers, Directory, Issued};
+use crate::config::snapshot::Snapshot;
+use crate::listener::handover::Adopted;
+use crate::observe::Observer;
+use crate::policy::Hash;
+use crate::proxy::worker::Shared;
+use crate::upstream::endpoint::Mode;
+use crate::upstream::health::State;
+
+/// Reads the private key with a fingerprint, in PEM form.
+pub type PrivateKeys = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
+/// What is known from before the process started.
+#[expect(missing_debug_implementations, reason = "it holds a function and keys")]
+pub struct Remembered {
+    pub sockets: Adopted,
+    pub private_keys: PrivateKeys,
+    /// What hashes of keys are keyed with.
+    pub key_secret: [u8; 32],
+    pub issued: Vec<Issued>,
+    /// By upstream and address.
+    pub health: HashMap<(String, String), State>,
+    pub overrides: HashMap<(String, String), EndpointOverride>,
+}
+
+/// The running gateway.
+#[expect(missing_debug_implementations, reason = "it holds a function and keys")]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    observer: Arc<Observer>,
+    workers: tokio::sync::RwLock<Option<Workers>>,
+    worker_count: usize,
+    private_keys: PrivateKeys,
+    control: Mutex<ControlState>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    tellings: watch::Receiver<Tellings>,
+    draining: AtomicBool,
+}
+
+/// What only the control side touches. The lock is held for the length of a few map operations and never over a wait.
+struct ControlState {
+    adopted: Adopted,
+    /// Real address of each open listener, and the one in the configuration.
+    listening: HashMap<Arc<str>, Listening>,
+    consumers: Consumers,
+    /// Health from before the start; forgotten after the first model runs.
+    health: HashMap<(String, String), State>,
+    overrides: HashMap<(String, String), EndpointOverride>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Listening {
+    configured: SocketAddr,
+    bound: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts workers and health checks over an empty configuration.
+    pub fn start(worker_count: usize, remembered: Remembered) -> std::io::Result<Arc<Self>> {
+        let observer = Arc::new(Observer::new(worker_count));
+        let consumers = Consumers::new(remembered.key_secret, remembered.issued.into_iter());
+        let mut state = ControlState {
+            adopted: remembered.sockets,
+            listening: HashMap::new(),
+            consumers,
+            health: remembered.health,
+            overrides: remembered.overrides,
+        };
+        let directory = state.consumers.adopt(&Model::default(), &observer.meters);
+        let nothing = Arc::new(Snapshot::empty());
+        let shared = Arc::new(Shared::new(Arc::clone(&nothing), Arc::new(directory), Arc::clone(&observer)));
+        let workers = Workers::start(worker_count, &shared)?;
+        let (snapshots, seen) = watch::channel(nothing);
+        let (told, tellings) = watch::channel(Tellings::new());
+        tokio::spawn(Checker::new(Arc::clone(&observer), told).run(seen));
+        Ok(Arc::new(Self {
+            shared,
+            observer,
+            workers: tokio::sync::RwLock::new(Some(workers)),
+            worker_count,
+            private_keys: remembered.private_keys,
+            control: Mutex::new(state),
+            snapshots,
+            tellings,
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    pub fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
+    /// The snapshot that runs now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot()
+    }
+
+    /// Keys that were just issued count from now on.
+    pub fn issue(&self, keys: &[Issued]) {
+        let counted = Arc::clone(&self.shared.directory().meters);
+        let directory = self.state().consumers.issue(keys, counted);
+        self.shared.set_directory(Arc::new(directory));
+    }
+
+    /// A key that was just revoked counts no more.
+    pub fn revoke(&self, hash: Hash) {
+        let counted = Arc::clone(&self.shared.directory().meters);
+        let directory: Directory = self.state().consumers.revoke(hash, counted);
+        self.shared.set_directory(Arc::new(directory));
+    }
+
+    /// Sets an endpoint aside, gives it another weight, or takes that back. False if there is no such endpoint.
+    pub fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> bool {
+        let snapshot = self.shared.snapshot();
+        let Some(endpoint) = snapshot
+            .upstream(upstream)
+            .and_then(|upstream| upstream.endpoints.iter().find(|endpoint| &*endpoint.name == address))
+        else {
+            return false;
+        };
+        endpoint.live.set_mode(mode_of(set.mode));
+        endpoint.live.set_weight(set.weight.unwrap_or(endpoint.weight));
+        let key = (upstream.to_owned(), address.to_owned());
+        let mut state = self.state();
+        if set.mode == OverrideMode::Ready && set.weight.is_none() {
+            state.overrides.remove(&key);
+        } else {
+            state.overrides.insert(key, set);
+        }
+        true
+    }
+
+    /// Accepts no more, lets what is under way finish for at most `limit`, and ends the workers.
+    pub async fn drain(&self, limit: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        let workers = self.workers.write().await.take();
+        if let Some(workers) = workers {
+            workers.drain(limit).await;
+        }
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The real address of a listener.
+    pub fn bound(&self, listener: &str) -> Option<SocketAddr> {
+        self.state().listening.get(listener).map(|listening| listening.bound)
+    }
+
+    fn state(&self) -> MutexGuard<'_, ControlState> {
+        // A panic while it was held cannot have left a map half-changed.
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn mode_of(mode: OverrideMode) -> Mode {
+    match mode {
+        OverrideMode::Ready => Mode::Ready,
+        OverrideMode::Drain => Mode::Drain,
+        OverrideMode::Maint => Mode::Maintenance,
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a checked model to running it, in two steps: everything that can fail, then everything that cannot.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use weirgate_store::model::Model;
+use weirgate_store::wire::{Effects, EndpointOverride, Problem, ProblemCode};
+
+use super::{Gateway, Listening, mode_of};
+use crate::config::compile::{Context, compile};
+use crate::config::snapshot::Snapshot;
+use crate::listener::handover;
+use crate::listener::socket::{Reserved, bind_remedy, reserve};
+use crate::observe::Metered;
+
+/// A model that is ready to run.
+#[expect(missing_debug_implementations, reason = "it holds the gateway")]
+pub struct Ready {
+    gateway: Arc<Gateway>,
+    model: Arc<Model>,
+    snapshot: Snapshot,
+    opened: Vec<(Arc<str>, Reserved)>,
+    closed: Vec<Arc<str>>,
+    effects: Effects,
+}
+
+impl Gateway {
+    /// Compiles a model and binds the listeners it adds. Dropping the result undoes it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn prepare(self: &Arc<Self>, model: Arc<Model>, revision: u64) -> Result<Ready, Vec<Problem>> {
+        let running = self.shared.snapshot();
+        let health = self.state().health.clone();
+        let context = Context {
+            meters: &self.observer.meters,
+            // Before the first model runs there is nothing to carry over but what the store remembers.
+            previous: (!running.is_empty()).then_some(&*running),
+            private_key: &*self.private_keys,
+            restored: &|upstream, address| health.get(&(upstream.to_owned(), address.to_owned())).copied(),
+        };
+        let snapshot = compile(&model, revision, &context)?;
+        let (opened, closed) = self.reserve(&snapshot)?;
+        let effects = effects(&running, &snapshot, &opened, &closed);
+        Ok(Ready { gateway: Arc::clone(self), model, snapshot, opened, closed, effects })
+    }
+
+    /// Binds what is new, all of it or nothing, and names what will be closed.
+    #[expect(clippy::type_complexity, reason = "two lists, opened and closed")]
+    fn reserve(&self, snapshot: &Snapshot) -> Result<(Vec<(Arc<str>, Reserved)>, Vec<Arc<str>>), Vec<Problem>> {
+        let mut state = self.state();
+        let (mut opened, mut problems) = (Vec::new(), Vec::new());
+        let listening = state.listening.clone();
+        for (name, listener) in &snapshot.listeners {
+            if listening.get(name).is_some_and(|open| open.configured == listener.address) {
+                continue;
+            }
+            match reserve(listener.address, self.worker_count, &mut state.adopted) {
+                Ok(reserved) => opened.push((Arc::clone(name), reserved)),
+                Err(error) => problems.push(Problem {
+                    code: ProblemCode::Environment,
+                    path: format!("listeners.{name}.address"),
+                    message: format!("{} cannot be listened on: {error}", listener.address),
+                    help: Some(bind_remedy(&error).to_owned()),
+                    line: None,
+                    column: None,
+                }),
+            }
+        }
+        let is_kept = |name: &Arc<str>, open: &Listening| {
+            snapshot.listeners.get(name).is_some_and(|listener| listener.address == open.configured)
+        };
+        let closed = listening.iter().filter(|(name, open)| !is_kept(name, open)).map(|(name, _)| Arc::clone(name));
+        if problems.is_empty() { Ok((opened, closed.collect())) } else { Err(problems) }
+    }
+
+    /// Opens and closes the listeners of a change.
+    async fn change_listeners(&self, opened: Vec<(Arc<str>, Reserved)>, closed: &[Arc<str>], snapshot: &Snapshot) {
+        let workers = self.workers.read().await;
+        let Some(workers) = workers.as_ref() else { return };
+        for name in closed {
+            workers.unlisten(name).await;
+            if let Some(gone) = self.state().listening.remove(name) {
+                handover::forget(gone.bound);
+            }
+        }
+        for (name, reserved) in opened {
+            let bound = reserved.address();
+            let configured = snapshot.listeners.get(&name).map_or(bound, |listener| listener.address);
+            match reserved.listen() {
+                Ok(sockets) => {
+                    handover::keep(bound, &sockets);
+                    self.state().listening.insert(Arc::clone(&name), Listening { configured, bound });
+                    workers.listen(&name, sockets).await;
+                    tracing::info!(listener = %name, address = %bound, "listening");
+                }
+                // Bound and still refused: another process listens on the same address with SO_REUSEPORT.
+                Err(error) => tracing::error!(listener = %name, address = %bound, %error, "cannot listen"),
+            }
+        }
+    }
+}
+
+impl Ready {
+    /// What running it will do to live traffic.
+    pub fn effects(&self) -> Effects {
+        self.effects.clone()
+    }
+
+    /// Runs it.
+    pub async fn commit(self) {
+        let Self { gateway, model, snapshot, opened, closed, .. } = self;
+        let snapshot = Arc::new(snapshot);
+        let directory = {
+            let mut state = gateway.state();
+            set_weights(&snapshot, &state.overrides);
+            state.health.clear();
+            state.consumers.adopt(&model, &gateway.observer.meters)
+        };
+        gateway.shared.set_directory(Arc::new(directory));
+        gateway.shared.swap(Arc::clone(&snapshot));
+        gateway.change_listeners(opened, &closed, &snapshot).await;
+        gateway.snapshots.send_replace(Arc::clone(&snapshot));
+        prune_meters(&gateway, &snapshot, &model);
+    }
+}
+
+/// The configured weight counts, unless an operator said otherwise.
+fn set_weights(snapshot: &Snapshot, overrides: &std::collections::HashMap<(String, String), EndpointOverride>) {
+    for upstream in &snapshot.upstreams {
+        for endpoint in &upstream.endpoints {
+            let set = if overrides.is_empty() {
+                None
+            } else {
+                overrides.get(&(upstream.name.to_string(), endpoint.name.to_string()))
+            };
+            endpoint.live.set_weight(set.and_then(|set| set.weight).unwrap_or(endpoint.weight));
+            if let Some(set) = set {
+                endpoint.live.set_mode(mode_of(set.mode));
+            }
+        }
+    }
+}
+
+fn prune_meters(gateway: &Gateway, snapshot: &Snapshot, model: &Model) {
+    let meters = &gateway.observer.meters;
+    let upstreams: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    let endpoint_names = |upstream: &Arc<crate::config::snapshot::Upstream>| {
+        let of = |endpoint: &Arc<crate::upstream::endpoint::Endpoint>| format!("{}/{}", upstream.name, endpoint.name);
+        upstream.endpoints.iter().map(of).collect::<Vec<_>>()
+    };
+    let endpoints: HashSet<String> = snapshot.upstreams.iter().flat_map(endpoint_names).collect();
+    meters.prune(Metered::Route, |name| model.routes.contains_key(name));
+    meters.prune(Metered::Upstream, |name| upstreams.contains(name));
+    meters.prune(Metered::Endpoint, |name| endpoints.contains(name));
+    meters.prune(Metered::Consumer, |name| model.consumers.contains_key(name));
+}
+
+fn effects(running: &Snapshot, next: &Snapshot, opened: &[(Arc<str>, Reserved)], closed: &[Arc<str>]) -> Effects {
+    let ids = |snapshot: &Snapshot| -> HashSet<u64> {
+        let endpoints = snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+        endpoints.map(|endpoint| endpoint.live.id).collect()
+    };
+    let (before, after) = (ids(running), ids(next));
+    let count =
+        |set: std::collections::hash_set::Difference<'_, u64, _>| u32::try_from(set.count()).unwrap_or(u32::MAX);
+    Effects {
+        listeners_opened: opened.iter().map(|(name, _)| name.to_string()).collect(),
+        listeners_closed: closed.iter().map(ToString::to_string).collect(),
+        endpoints_added: count(after.difference(&before)),
+        endpoints_removed: count(before.difference(&after)),
+        routes_changed: 0,
+    }
+}
