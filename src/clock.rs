@@ -205,6 +205,13 @@ impl Deadline {
         self.set(NEVER);
     }
 
+    /// Disarms it and lets go of the task that polled it last, so that what is kept idle keeps no finished task alive.
+    pub fn release(&self) {
+        if let Some(entry) = self.wheel.entries.borrow_mut().get_mut(self.key) {
+            (entry.at, entry.waker) = (NEVER, None);
+        }
+    }
+
     fn set(&self, at: u64) {
         if let Some(entry) = self.wheel.entries.borrow_mut().get_mut(self.key) {
             entry.at = at;
@@ -305,6 +312,18 @@ mod tests {
         assert_eq!(deadlines.len(), 1);
         drop(deadline);
         assert!(deadlines.is_empty());
+    }
+
+    #[test]
+    fn a_released_deadline_holds_no_task() {
+        let (count, deadlines) = (Arc::new(Count::default()), Deadlines::new(now()));
+        let waker = Waker::from(Arc::clone(&count));
+        let deadline = deadlines.guard(TICK);
+        assert!(deadline.poll_expired(&Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        assert_eq!(Arc::strong_count(&count), 2);
+        deadline.release();
+        assert_eq!(Arc::strong_count(&count), 1);
     }
 
     #[test]

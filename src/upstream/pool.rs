@@ -229,7 +229,7 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         if generation == self.generation.get() && idle.len() < self.limits.idle_max {
-            socket.deadline.disarm();
+            socket.deadline.release();
             idle.push(Idle { socket, parked_at: self.deadlines.now() });
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Feeds `checks::body`.
+//! Fuzzes chunked bodies, cut into pieces of any size.
+//! It owns no check of its own: what must hold is `checks::body`, which a unit test replays over the corpus.
 #![no_main]
 
 mod codec {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Feeds `checks::head`.
+//! Fuzzes request heads: what is read is sound, and written anew it reads the same.
+//! It owns no check of its own: what must hold is `checks::head`, which a unit test replays over the corpus.
 #![no_main]
 
 mod codec {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Feeds `checks::reply`.
+//! Fuzzes reply heads, as an endpoint that cannot be trusted sends them.
+//! It owns no check of its own: what must hold is `checks::reply`, which a unit test replays over the corpus.
 #![no_main]
 
 mod codec {
