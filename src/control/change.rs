@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The one way in which the configuration changes, whoever asks: edit, check, seal, prepare, keep, run, tell.
+//!
+//! Changes run one at a time. Everything that can fail comes before the revision is made durable, and everything after
+//! cannot: a refused change changes nothing, and one that was acknowledged survives a power cut. Once begun, a change
+//! runs to its end even if its caller hangs up. Looking (check, diff, dry run) waits for nobody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
+use weirgate_store::model::{Kind, Model};
+use weirgate_store::wire::{Applied, ChangeRequest, Checked, DiffEntry, Edit, Effects, Event, Problem, RevisionInfo};
+use weirgate_store::{check, diff, edit, parse};
+
+use super::conflict;
+use super::redact;
+use super::refusal::Refusal;
+use super::seam::{Appliance, Archive, Draft, Prepared};
+use crate::clock;
+use crate::observe::Observer;
+
+/// Longest comment of a revision, in bytes.
+pub const COMMENT_BYTES_MAX: usize = 1_024;
+
+/// The revision that runs.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub info: RevisionInfo,
+    pub model: Arc<Model>,
+    /// The highest number ever given; higher than the running one after a start that had to go back.
+    last: u64,
+}
+
+/// The running revision, and the way to the next one.
+pub struct Changes {
+    appliance: Arc<dyn Appliance>,
+    archive: Arc<dyn Archive>,
+    observer: Arc<Observer>,
+    running: ArcSwap<Running>,
+    turn: Mutex<()>,
+}
+
+impl std::fmt::Debug for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Changes").field("running", &self.running.load().info.number).finish_non_exhaustive()
+    }
+}
+
+/// A change that could run.
+struct Trial {
+    model: Arc<Model>,
+    diff: Vec<DiffEntry>,
+    warnings: Vec<Problem>,
+    prepared: Box<dyn Prepared>,
+}
+
+impl Changes {
+    /// Runs the newest revision that can still run. An older one than the newest, or none, is said loudly.
+    pub async fn start(appliance: Arc<dyn Appliance>, archive: Arc<dyn Archive>, observer: Arc<Observer>) -> Self {
+        let history = archive.history().await;
+        let last = history.first().map_or(0, |info| info.number);
+        let mut running = Running { info: nothing(), model: Arc::default(), last };
+        for info in history {
+            let number = info.number;
+            match revive(&*appliance, &*archive, number).await {
+                Ok(model) => {
+                    running = Running { info, model, last };
+                    break;
+                }
+                Err(why) => tracing::error!(revision = number, "revision {number} cannot run: {why}; going back"),
+            }
+        }
+        if running.info.number != last {
+            tracing::error!(
+                "revision {} runs instead of {last}: correct the configuration and apply it again",
+                running.info.number
+            );
+        }
+        Self { appliance, archive, observer, running: ArcSwap::from_pointee(running), turn: Mutex::new(()) }
+    }
+
+    /// What runs now.
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    /// What a change would do. Changes nothing.
+    ///
+    /// # Errors
+    /// A conflict with what ran meanwhile; mistakes are part of the answer.
+    pub async fn check(&self, request: &ChangeRequest) -> Result<Checked, Refusal> {
+        let running = self.running();
+        conflict::refuse(&*self.archive, &running, request).await?;
+        let checked = match self.attempt(&running, request).await {
+            Ok(trial) => Checked {
+                problems: Vec::new(),
+                warnings: trial.warnings,
+                diff_text: diff::diff_text(&running.model, &trial.model),
+                diff: trial.diff,
+                effects: trial.prepared.effects(),
+            },
+            Err(problems) => Checked {
+                problems,
+                warnings: Vec::new(),
+                diff: Vec::new(),
+                diff_text: String::new(),
+                effects: Effects::default(),
+            },
+        };
+        Ok(checked)
+    }
+
+    /// Makes a change, whole or not at all.
+    ///
+    /// # Errors
+    /// Mistakes, a conflict, or a store that cannot keep it; then nothing has changed.
+    pub async fn apply(self: &Arc<Self>, request: ChangeRequest, author: String) -> Result<Applied, Refusal> {
+        let changes = Arc::clone(self);
+        // A task of its own, so that a caller who hangs up cannot stop it between durable and running.
+        let task = tokio::spawn(async move { changes.apply_in_turn(request, author).await });
+        task.await.unwrap_or_else(|_| Err(Refusal::Internal("the change broke off; see the log".to_owned())))
+    }
+
+    async fn apply_in_turn(&self, request: ChangeRequest, author: String) -> Result<Applied, Refusal> {
+        let _turn = self.turn.lock().await;
+        let running = self.running();
+        let comment = comment(&request)?;
+        conflict::refuse(&*self.archive, &running, &request).await?;
+        let trial = self.attempt(&running, &request).await.map_err(Refusal::Invalid)?;
+        let Trial { model, diff, warnings, prepared } = trial;
+        if diff.is_empty() {
+            let (revision, effects) = (running.info.clone(), Effects::default());
+            return Ok(Applied { revision, diff, effects, warnings, changed: false, store_warning: None });
+        }
+        let effects = prepared.effects();
+        let number = running.last + 1;
+        let draft = Draft { number, model: Arc::clone(&model), author, comment, diff: diff.clone() };
+        let kept = self.archive.append(draft).await.map_err(Refusal::NotKept)?;
+        prepared.commit().await;
+        self.running.store(Arc::new(Running { info: kept.info.clone(), model, last: number }));
+        self.tell(&kept.info);
+        Ok(Applied { revision: kept.info, diff, effects, warnings, changed: true, store_warning: kept.warning })
+    }
+
+    /// Every step that can fail, on a copy.
+    async fn attempt(&self, running: &Running, request: &ChangeRequest) -> Result<Trial, Vec<Problem>> {
+        let edits = redact::restore(&request.edits, &running.model);
+        let models = self.rollbacks(&edits).await;
+        let edited = edit::apply(&running.model, &edits, |number| models.get(&number).cloned())?;
+        let report = check::check(&edited);
+        if !report.problems.is_empty() {
+            return Err(located(report.problems, &edits));
+        }
+        let model = Arc::new(self.archive.seal(edited).map_err(|problems| located(problems, &edits))?);
+        let diff = diff::diff(&running.model, &model);
+        let prepared = self.appliance.prepare(Arc::clone(&model), running.last + 1).await;
+        let prepared = prepared.map_err(|problems| located(problems, &edits))?;
+        Ok(Trial { model, diff, warnings: located(report.warnings, &edits), prepared })
+    }
+
+    /// The revisions that edits go back to.
+    async fn rollbacks(&self, edits: &[Edit]) -> BTreeMap<u64, Model> {
+        let mut models = BTreeMap::new();
+        for edit in edits {
+            let Edit::Rollback { revision } = edit else { continue };
+            if let Some(model) = self.archive.revision(*revision).await {
+                models.insert(*revision, model);
+            }
+        }
+        models
+    }
+
+    fn tell(&self, info: &RevisionInfo) {
+        tracing::info!(
+            revision = info.number,
+            author = info.author,
+            added = info.added,
+            changed = info.changed,
+            removed = info.removed,
+            "revision {} runs",
+            info.number
+        );
+        self.observer.publish(Event::Revision(info.clone()));
+    }
+}
+
+impl Running {
+    /// One object as the API shows it.
+    pub fn object(&self, kind: Kind, name: &str) -> Option<serde_json::Value> {
+        self.model.object(kind, name).map(|object| redact::shown(kind, object))
+    }
+}
+
+async fn revive(appliance: &dyn Appliance, archive: &dyn Archive, number: u64) -> Result<Arc<Model>, String> {
+    let model = Arc::new(archive.revision(number).await.ok_or("it is not in the store")?);
+    match appliance.prepare(Arc::clone(&model), number).await {
+        Ok(prepared) => {
+            prepared.commit().await;
+            Ok(model)
+        }
+        Err(problems) => {
+            let lines: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+            Err(lines.join("; "))
+        }
+    }
+}
+
+/// The revision before the first.
+fn nothing() -> RevisionInfo {
+    RevisionInfo {
+        number: 0,
+        time_ms: clock::wall_ms(),
+        author: "weirgate".to_owned(),
+        comment: "nothing configured yet".to_owned(),
+        added: 0,
+        changed: 0,
+        removed: 0,
+    }
+}
+
+fn comment(request: &ChangeRequest) -> Result<String, Refusal> {
+    let comment = request.comment.clone().unwrap_or_default();
+    if comment.len() > COMMENT_BYTES_MAX {
+        return Err(Refusal::Malformed(format!("the comment is longer than {COMMENT_BYTES_MAX} bytes")));
+    }
+    Ok(comment)
+}
+
+/// Line and column of problems, where one text was the whole change.
+fn located(problems: Vec<Problem>, edits: &[Edit]) -> Vec<Problem> {
+    let [Edit::ReplaceAll { toml }] = edits else { return problems };
+    let locate = |problem: Problem| if problem.line.is_some() { problem } else { parse::locate(problem, toml) };
+    problems.into_iter().map(locate).collect()
+}
