@@ -146,18 +146,25 @@ impl Changes {
 
     /// Every step that can fail, on a copy.
     async fn attempt(&self, running: &Running, request: &ChangeRequest) -> Result<Trial, Vec<Problem>> {
-        let edits = redact::restore(&request.edits, &running.model);
+        let (edited, warnings) = self.edit(running, &request.edits).await?;
+        let placed = |problems| located(problems, &request.edits);
+        let model = Arc::new(self.archive.seal(edited).map_err(placed)?);
+        let diff = diff::diff(&running.model, &model);
+        let prepared = self.appliance.prepare(Arc::clone(&model), running.last + 1).await.map_err(placed)?;
+        Ok(Trial { model, diff, warnings, prepared })
+    }
+
+    /// The checked model that the edits make, and its warnings.
+    async fn edit(&self, running: &Running, edits: &[Edit]) -> Result<(Model, Vec<Problem>), Vec<Problem>> {
+        if let [Edit::ReplaceAll { toml }] = edits {
+            // The mistakes of single objects and those between them in one answer, each at its line.
+            return parse::parse_and_check(toml);
+        }
+        let edits = redact::restore(edits, &running.model);
         let models = self.rollbacks(&edits).await;
         let edited = edit::apply(&running.model, &edits, |number| models.get(&number).cloned())?;
         let report = check::check(&edited);
-        if !report.problems.is_empty() {
-            return Err(located(report.problems, &edits));
-        }
-        let model = Arc::new(self.archive.seal(edited).map_err(|problems| located(problems, &edits))?);
-        let diff = diff::diff(&running.model, &model);
-        let prepared = self.appliance.prepare(Arc::clone(&model), running.last + 1).await;
-        let prepared = prepared.map_err(|problems| located(problems, &edits))?;
-        Ok(Trial { model, diff, warnings: located(report.warnings, &edits), prepared })
+        if report.problems.is_empty() { Ok((edited, report.warnings)) } else { Err(report.problems) }
     }
 
     /// The revisions that edits go back to.

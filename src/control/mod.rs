@@ -27,7 +27,7 @@ mod stand_in;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::io;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use weirgate_store::wire::Event;
 
 use crate::clock;
-use crate::observe::Observer;
+use crate::observe::{Observer, frame};
 use caller::Caller;
 use change::Changes;
 use refusal::Refusal;
@@ -80,18 +80,24 @@ impl Control {
         })
     }
 
-    /// Serves the API until [`Control::stop`], then lets open calls end.
+    /// Serves the API and makes the frames of each second until [`Control::stop`], then lets open calls end.
     ///
     /// # Errors
     /// What the socket reports when it cannot accept at all.
     pub async fn serve(self: Arc<Self>, socket: ControlSocket) -> io::Result<()> {
         let mut stopping = self.stopping();
+        let appliance = Arc::clone(&self.appliance);
+        let frames = frame::run(Arc::clone(&self.observer), move || appliance.connections());
         let service = api::router(self).into_make_service_with_connect_info::<Caller>();
         let stopped = async move {
             // An error says that the sender is gone, which is as good a reason to stop.
             let _stop = stopping.wait_for(|stop| *stop).await.is_ok();
         };
-        axum::serve(socket, service).with_graceful_shutdown(stopped).await
+        let serving = axum::serve(socket, service).with_graceful_shutdown(stopped);
+        tokio::select! {
+            served = serving.into_future() => served,
+            () = frames => Ok(()),
+        }
     }
 
     /// Ends the event streams and lets [`Control::serve`] return.

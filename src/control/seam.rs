@@ -45,6 +45,9 @@ pub trait Appliance: Send + Sync {
     /// Dropping the result undoes it.
     fn prepare(&self, model: Arc<Model>, revision: u64) -> Later<'_, Result<Box<dyn Prepared>, Vec<Problem>>>;
 
+    /// Client connections that are open; asked every second.
+    fn connections(&self) -> u64;
+
     /// What runs now.
     fn vitals(&self) -> Vitals;
 

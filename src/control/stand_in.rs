@@ -58,6 +58,10 @@ impl Appliance for Gateway {
         })
     }
 
+    fn connections(&self) -> u64 {
+        3
+    }
+
     fn vitals(&self) -> Vitals {
         Vitals { connections: 3, connections_max: 100, workers: 2, ..Vitals::default() }
     }

@@ -348,7 +348,8 @@ async fn a_start_goes_back_to_the_newest_revision_that_can_run() {
         let mut revisions = shelf.revisions.lock().expect("whole");
         let (mut info, mut model) = revisions[0].clone();
         info.number = 3;
-        let listener = serde_json::from_value(json!({"address": "127.0.0.1:0", "protocol": "http"})).expect("a listener");
+        let listener =
+            serde_json::from_value(json!({"address": "127.0.0.1:0", "protocol": "http"})).expect("a listener");
         model.listeners.insert(TAKEN.parse().expect("a name"), listener);
         revisions.insert(0, (info, model));
     }

@@ -50,7 +50,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::change(Method::POST, "/v1/change", "Make a change, whole or not at all", post(apply))
             .query(DRY_RUN)
             .takes::<ChangeRequest>()
-            .gives::<Applied>(),
+            .gives_either::<Applied, Checked>(),
         Operation::look(Method::GET, "/v1/export", "The configuration as TOML", get(export))
             .query(REVISION)
             .gives_text(TOML),

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use weirgate_store::model::{Certificate, Consumer, Kind, Listener, Policy, Route, Upstream};
-use weirgate_store::wire::{Applied, ChangeRequest, Edit, ListedObject, ObjectList};
+use weirgate_store::wire::{Applied, ChangeRequest, Checked, Edit, ListedObject, ObjectList};
 
 use super::extract::{Asked, Asker, Document, Named};
 use super::operation::{Operation, Parameter};
@@ -66,7 +66,7 @@ fn collection<T: JsonSchema>(kind: Kind) -> [Operation; 5] {
         )
         .query(WRITE)
         .takes::<T>()
-        .gives::<Applied>(),
+        .gives_either::<Applied, Checked>(),
         Operation::change(
             Method::PATCH,
             &path,
@@ -75,7 +75,7 @@ fn collection<T: JsonSchema>(kind: Kind) -> [Operation; 5] {
         )
         .query(WRITE)
         .takes::<Value>()
-        .gives::<Applied>(),
+        .gives_either::<Applied, Checked>(),
         Operation::change(
             Method::DELETE,
             &path,
@@ -83,7 +83,7 @@ fn collection<T: JsonSchema>(kind: Kind) -> [Operation; 5] {
             delete(move |state, asker, name, query| delete_one(kind, state, asker, name, query)),
         )
         .query(WRITE)
-        .gives::<Applied>(),
+        .gives_either::<Applied, Checked>(),
     ]
 }
 

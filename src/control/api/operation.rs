@@ -12,7 +12,7 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use tokio::time::timeout;
 
 use crate::control::Control;
@@ -98,6 +98,13 @@ impl Operation {
 
     pub(crate) fn gives<T: JsonSchema>(self) -> Self {
         Self { gives: Content::Json(|generator| generator.subschema_for::<T>()), ..self }
+    }
+
+    /// One or the other, as the query says.
+    pub(crate) fn gives_either<T: JsonSchema, U: JsonSchema>(self) -> Self {
+        let either: fn(&mut SchemaGenerator) -> Schema =
+            |generator| json_schema!({ "anyOf": [generator.subschema_for::<T>(), generator.subschema_for::<U>()] });
+        Self { gives: Content::Json(either), ..self }
     }
 
     pub(crate) fn gives_text(self, kind: &'static str) -> Self {
