@@ -10,14 +10,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
+use weirgate_store::engine::{REVISIONS_MAX, Store};
 use weirgate_store::model::{Kind, Model};
-use weirgate_store::wire::{Applied, ChangeRequest, Checked, DiffEntry, Edit, Effects, Event, Problem, RevisionInfo};
+use weirgate_store::wire::{
+    Applied, ChangeRequest, Checked, DiffEntry, Edit, Effects, Event, Problem, RevisionInfo, StoreHealth,
+};
 use weirgate_store::{check, diff, edit, parse};
 
 use super::conflict;
 use super::redact;
 use super::refusal::Refusal;
-use super::seam::{Appliance, Archive, Draft, Prepared};
+use super::seam::{Appliance, Prepared};
 use crate::clock;
 use crate::observe::Observer;
 
@@ -29,14 +32,14 @@ pub const COMMENT_BYTES_MAX: usize = 1_024;
 pub struct Running {
     pub info: RevisionInfo,
     pub model: Arc<Model>,
-    /// The highest number ever given; higher than the running one after a start that had to go back.
-    last: u64,
+    /// The newest in the store; higher than the running one after a start that had to go back.
+    newest: u64,
 }
 
 /// The running revision, and the way to the next one.
 pub struct Changes {
     appliance: Arc<dyn Appliance>,
-    archive: Arc<dyn Archive>,
+    store: Store,
     observer: Arc<Observer>,
     running: ArcSwap<Running>,
     turn: Mutex<()>,
@@ -58,27 +61,16 @@ struct Trial {
 
 impl Changes {
     /// Runs the newest revision that can still run. An older one than the newest, or none, is said loudly.
-    pub async fn start(appliance: Arc<dyn Appliance>, archive: Arc<dyn Archive>, observer: Arc<Observer>) -> Self {
-        let history = archive.history().await;
-        let last = history.first().map_or(0, |info| info.number);
-        let mut running = Running { info: nothing(), model: Arc::default(), last };
-        for info in history {
-            let number = info.number;
-            match revive(&*appliance, &*archive, number).await {
-                Ok(model) => {
-                    running = Running { info, model, last };
-                    break;
-                }
-                Err(why) => tracing::error!(revision = number, "revision {number} cannot run: {why}; going back"),
-            }
-        }
-        if running.info.number != last {
+    pub async fn start(appliance: Arc<dyn Appliance>, store: Store, observer: Arc<Observer>) -> Self {
+        let running = begin(&*appliance, &store).await;
+        let newest = running.newest;
+        if running.info.number != newest {
             tracing::error!(
-                "revision {} runs instead of {last}: correct the configuration and apply it again",
+                "revision {} runs instead of {newest}: correct the configuration and apply it again",
                 running.info.number
             );
         }
-        Self { appliance, archive, observer, running: ArcSwap::from_pointee(running), turn: Mutex::new(()) }
+        Self { appliance, store, observer, running: ArcSwap::from_pointee(running), turn: Mutex::new(()) }
     }
 
     /// What runs now.
@@ -92,7 +84,7 @@ impl Changes {
     /// A conflict with what ran meanwhile; mistakes are part of the answer.
     pub async fn check(&self, request: &ChangeRequest) -> Result<Checked, Refusal> {
         let running = self.running();
-        conflict::refuse(&*self.archive, &running, request).await?;
+        conflict::refuse(&self.store, &running, request).await?;
         let checked = match self.attempt(&running, request).await {
             Ok(trial) => Checked {
                 problems: Vec::new(),
@@ -127,7 +119,7 @@ impl Changes {
         let _turn = self.turn.lock().await;
         let running = self.running();
         let comment = comment(&request)?;
-        conflict::refuse(&*self.archive, &running, &request).await?;
+        conflict::refuse(&self.store, &running, &request).await?;
         let trial = self.attempt(&running, &request).await.map_err(Refusal::Invalid)?;
         let Trial { model, diff, warnings, prepared } = trial;
         if diff.is_empty() {
@@ -135,22 +127,27 @@ impl Changes {
             return Ok(Applied { revision, diff, effects, warnings, changed: false, store_warning: None });
         }
         let effects = prepared.effects();
-        let number = running.last + 1;
-        let draft = Draft { number, model: Arc::clone(&model), author, comment, diff: diff.clone() };
-        let kept = self.archive.append(draft).await.map_err(Refusal::NotKept)?;
+        let (base, now_ms) = (running.newest, clock::wall_ms());
+        let info = self.store.append(base, Arc::clone(&model), &author, &comment, now_ms).await?;
         prepared.commit().await;
-        self.running.store(Arc::new(Running { info: kept.info.clone(), model, last: number }));
-        self.tell(&kept.info);
-        Ok(Applied { revision: kept.info, diff, effects, warnings, changed: true, store_warning: kept.warning })
+        self.running.store(Arc::new(Running { info: info.clone(), model, newest: info.number }));
+        self.tell(&info);
+        let store = self.store.status();
+        let store_warning = (store.health != StoreHealth::Ok).then_some(store.message);
+        Ok(Applied { revision: info, diff, effects, warnings, changed: true, store_warning })
     }
 
     /// Every step that can fail, on a copy.
     async fn attempt(&self, running: &Running, request: &ChangeRequest) -> Result<Trial, Vec<Problem>> {
-        let (edited, warnings) = self.edit(running, &request.edits).await?;
+        let (mut edited, warnings) = self.edit(running, &request.edits).await?;
         let placed = |problems| located(problems, &request.edits);
-        let model = Arc::new(self.archive.seal(edited).map_err(placed)?);
+        let problems = self.store.keyring().seal(&mut edited);
+        if !problems.is_empty() {
+            return Err(placed(problems));
+        }
+        let model = Arc::new(edited);
         let diff = diff::diff(&running.model, &model);
-        let prepared = self.appliance.prepare(Arc::clone(&model), running.last + 1).await.map_err(placed)?;
+        let prepared = self.appliance.prepare(Arc::clone(&model), running.newest + 1).await.map_err(placed)?;
         Ok(Trial { model, diff, warnings, prepared })
     }
 
@@ -172,8 +169,10 @@ impl Changes {
         let mut models = BTreeMap::new();
         for edit in edits {
             let Edit::Rollback { revision } = edit else { continue };
-            if let Some(model) = self.archive.revision(*revision).await {
-                models.insert(*revision, model);
+            match self.store.revision(*revision).await {
+                Ok(Some((_, model))) => drop(models.insert(*revision, model)),
+                Ok(None) => {}
+                Err(why) => tracing::error!("revision {revision} cannot be read: {why}"),
             }
         }
         models
@@ -200,16 +199,40 @@ impl Running {
     }
 }
 
-async fn revive(appliance: &dyn Appliance, archive: &dyn Archive, number: u64) -> Result<Arc<Model>, String> {
-    let model = Arc::new(archive.revision(number).await.ok_or("it is not in the store")?);
-    match appliance.prepare(Arc::clone(&model), number).await {
+/// Runs the newest revision of the store, or the newest before it that can run.
+async fn begin(appliance: &dyn Appliance, store: &Store) -> Running {
+    let (info, model) = match store.running().await {
+        Ok(newest) => newest,
+        Err(why) => {
+            tracing::error!("the store does not say what ran last: {why}");
+            (nothing(), Arc::default())
+        }
+    };
+    let newest = info.number;
+    if newest == 0 || run(appliance, &info, &model).await {
+        return Running { info, model, newest };
+    }
+    let history = store.history(REVISIONS_MAX).await.unwrap_or_default();
+    for info in history.into_iter().filter(|info| info.number < newest) {
+        let Ok(Some((info, model))) = store.revision(info.number).await else { continue };
+        let model = Arc::new(model);
+        if run(appliance, &info, &model).await {
+            return Running { info, model, newest };
+        }
+    }
+    Running { info: nothing(), model: Arc::default(), newest }
+}
+
+async fn run(appliance: &dyn Appliance, info: &RevisionInfo, model: &Arc<Model>) -> bool {
+    match appliance.prepare(Arc::clone(model), info.number).await {
         Ok(prepared) => {
             prepared.commit().await;
-            Ok(model)
+            true
         }
         Err(problems) => {
             let lines: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
-            Err(lines.join("; "))
+            tracing::error!(revision = info.number, "revision {} cannot run: {}", info.number, lines.join("; "));
+            false
         }
     }
 }

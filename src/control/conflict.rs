@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use weirgate_store::engine::{REVISIONS_MAX, Store};
 use weirgate_store::model::{Kind, Model};
 use weirgate_store::wire::{ChangeRequest, DiffEntry, RevisionInfo};
 use weirgate_store::{diff, edit};
 
 use super::change::Running;
 use super::refusal::Refusal;
-use super::seam::Archive;
 
 /// Objects that one answer names.
 const NAMED_MAX: usize = 10;
@@ -21,13 +21,13 @@ const NAMED_MAX: usize = 10;
 const SEARCHED_MAX: usize = 50;
 
 /// Refuses a change whose objects have changed since its base.
-pub(super) async fn refuse(archive: &dyn Archive, running: &Running, request: &ChangeRequest) -> Result<(), Refusal> {
+pub(super) async fn refuse(store: &Store, running: &Running, request: &ChangeRequest) -> Result<(), Refusal> {
     let Some(base) = request.base.filter(|base| *base != running.info.number) else {
         return Ok(());
     };
     let before = match base {
         0 => Some(Model::default()),
-        _ => archive.revision(base).await,
+        _ => model(store, base).await,
     };
     let Some(before) = before else {
         let detail =
@@ -39,10 +39,11 @@ pub(super) async fn refuse(archive: &dyn Archive, running: &Running, request: &C
     if hit.is_empty() {
         return Ok(());
     }
-    let since: Vec<RevisionInfo> = archive.history().await.into_iter().filter(|info| info.number > base).collect();
+    let history = store.history(REVISIONS_MAX).await.unwrap_or_default();
+    let since: Vec<RevisionInfo> = history.into_iter().filter(|info| info.number > base).collect();
     let mut lines = Vec::new();
     for entry in hit.iter().take(NAMED_MAX) {
-        let who = changer(archive, running, &since, entry).await;
+        let who = changer(store, running, &since, entry).await;
         lines.push(format!("{} {} by {who}", entry.kind.singular(), entry.name));
     }
     if hit.len() > NAMED_MAX {
@@ -66,12 +67,12 @@ fn touched(request: &ChangeRequest, moved: Vec<DiffEntry>) -> Vec<DiffEntry> {
 }
 
 /// Who changed an object last: walks back until it differs.
-async fn changer(archive: &dyn Archive, running: &Running, since: &[RevisionInfo], entry: &DiffEntry) -> String {
+async fn changer(store: &Store, running: &Running, since: &[RevisionInfo], entry: &DiffEntry) -> String {
     let now = running.model.object(entry.kind, &entry.name);
     let mut suspect: Option<&RevisionInfo> = None;
     for info in since.iter().take(SEARCHED_MAX) {
         if suspect.is_some() {
-            let then = archive.revision(info.number).await.and_then(|model| model.object(entry.kind, &entry.name));
+            let then = model(store, info.number).await.and_then(|model| model.object(entry.kind, &entry.name));
             if then != now {
                 break;
             }
@@ -79,4 +80,8 @@ async fn changer(archive: &dyn Archive, running: &Running, since: &[RevisionInfo
         suspect = Some(info);
     }
     suspect.map_or_else(|| "somebody".to_owned(), |info| format!("{} in revision {}", info.author, info.number))
+}
+
+async fn model(store: &Store, number: u64) -> Option<Model> {
+    store.revision(number).await.ok().flatten().map(|(_, model)| model)
 }

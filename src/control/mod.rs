@@ -32,6 +32,7 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use weirgate_store::engine::{AuditEntry, Store};
 use weirgate_store::wire::Event;
 
 use crate::clock;
@@ -39,7 +40,7 @@ use crate::observe::{Observer, frame};
 use caller::Caller;
 use change::Changes;
 use refusal::Refusal;
-use seam::{Appliance, Archive, AuditLine};
+use seam::Appliance;
 use socket::ControlSocket;
 
 /// Characters of a host name that are kept.
@@ -49,7 +50,7 @@ const HOST_NAME_MAX: usize = 64;
 pub struct Control {
     pub changes: Arc<Changes>,
     pub appliance: Arc<dyn Appliance>,
-    pub archive: Arc<dyn Archive>,
+    pub store: Store,
     pub observer: Arc<Observer>,
     /// Host name.
     instance: String,
@@ -66,12 +67,12 @@ impl std::fmt::Debug for Control {
 
 impl Control {
     /// Runs the last revision that can run, and is then ready to serve.
-    pub async fn start(appliance: Arc<dyn Appliance>, archive: Arc<dyn Archive>, observer: Arc<Observer>) -> Arc<Self> {
-        let changes = Changes::start(Arc::clone(&appliance), Arc::clone(&archive), Arc::clone(&observer)).await;
+    pub async fn start(appliance: Arc<dyn Appliance>, store: Store, observer: Arc<Observer>) -> Arc<Self> {
+        let changes = Changes::start(Arc::clone(&appliance), store.clone(), Arc::clone(&observer)).await;
         Arc::new(Self {
             changes: Arc::new(changes),
             appliance,
-            archive,
+            store,
             observer,
             instance: host_name(),
             version: env!("CARGO_PKG_VERSION"),
@@ -110,11 +111,13 @@ impl Control {
     }
 
     /// Remembers and publishes a thing outside revisions that was changed.
-    pub async fn audit(&self, author: String, text: String) {
+    async fn audit(&self, author: String, verb: &str, detail: String) {
         let time_ms = clock::wall_ms();
+        let text = format!("{verb}: {detail}");
         tracing::info!(author, "{text}");
-        let line = AuditLine { time_ms, author: author.clone(), text: text.clone() };
-        if let Err(why) = self.archive.audit(line).await {
+        let (author_kept, verb, result) = (author.clone(), verb.to_owned(), "done".to_owned());
+        let entry = AuditEntry { time_ms, author: author_kept, verb, detail, result, ..AuditEntry::default() };
+        if let Err(why) = self.store.append_audit(entry).await {
             tracing::error!("the audit cannot be kept: {why}");
         }
         self.observer.publish(Event::Audit { time_ms, author, text });

@@ -6,6 +6,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use weirgate_store::engine::StoreError;
 use weirgate_store::wire::{ErrorReply, Problem};
 
 /// A call that did not do what it asked for.
@@ -62,6 +63,18 @@ fn counted(problems: &[Problem]) -> String {
         n => format!(" (and {} more)", n - 1),
     };
     format!("{}: {}{more}; nothing was changed", first.path, first.message)
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let words = error.to_string();
+        match error {
+            StoreError::BaseMoved { .. } => Self::Conflict(words),
+            StoreError::NoSuchKey { .. } => Self::Missing(words),
+            StoreError::BadKey(_) => Self::Malformed(words),
+            StoreError::DiskFull { .. } | StoreError::Io(_) | StoreError::Closed => Self::NotKept(words),
+        }
+    }
 }
 
 impl IntoResponse for Refusal {

@@ -8,12 +8,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-use weirgate_store::model::Model;
+use weirgate_store::model::{Model, Name};
 use weirgate_store::wire::{
-    DiffEntry, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, IssuedKey, KeyInfo,
-    ListenerStatus, Problem, RevisionInfo, StoreStatus, UpstreamStatus,
+    Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, ListenerStatus, Problem, UpstreamStatus,
 };
 
 /// A future of a trait method.
@@ -34,7 +31,7 @@ pub struct Vitals {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyChange {
     /// These hashes now prove that consumer, until `expires_ms` if set.
-    Issued { consumer: Arc<str>, hashes: Vec<[u8; 32]>, expires_ms: Option<i64> },
+    Issued { consumer: Name, hashes: Vec<[u8; 32]>, expires_ms: Option<i64> },
     /// This hash proves nobody any more.
     Revoked { hash: [u8; 32] },
 }
@@ -71,80 +68,4 @@ pub trait Prepared: Send {
 
     /// Runs it. Cannot fail.
     fn commit(self: Box<Self>) -> Later<'static, ()>;
-}
-
-/// A change that is about to run.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    pub number: u64,
-    pub model: Arc<Model>,
-    pub author: String,
-    pub comment: String,
-    pub diff: Vec<DiffEntry>,
-}
-
-/// A change that was made durable.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    pub info: RevisionInfo,
-    /// Set when it is kept as text only.
-    pub warning: Option<String>,
-}
-
-/// One line of the audit: a thing outside revisions that somebody changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct AuditLine {
-    pub time_ms: i64,
-    pub author: String,
-    pub text: String,
-}
-
-/// What is remembered over restarts. `Err` is a sentence for the operator.
-pub trait Archive: Send + Sync {
-    /// Replaces every secret of a model by what may be kept of it.
-    ///
-    /// # Errors
-    /// Keys that cannot be read or kept.
-    fn seal(&self, model: Model) -> Result<Model, Vec<Problem>>;
-
-    /// Makes a revision durable.
-    fn append(&self, draft: Draft) -> Later<'_, Result<Kept, String>>;
-
-    /// All revisions, newest first.
-    fn history(&self) -> Later<'_, Vec<RevisionInfo>>;
-
-    /// One revision.
-    fn revision(&self, number: u64) -> Later<'_, Option<Model>>;
-
-    /// Makes a new key, durably. The second part is its hash.
-    fn issue_key(&self, ask: KeyAsk) -> Later<'_, Result<(IssuedKey, [u8; 32]), String>>;
-
-    /// Takes in secrets that were made elsewhere, durably; the hashes of those that are new.
-    fn import_keys(&self, consumer: Arc<str>, secrets: Vec<String>) -> Later<'_, Result<Vec<[u8; 32]>, String>>;
-
-    /// Forgets a key, durably; its hash, or `None` if there was no such key.
-    fn revoke_key(&self, consumer: Arc<str>, id: String) -> Later<'_, Result<Option<[u8; 32]>, String>>;
-
-    /// The issued keys of a consumer.
-    fn keys(&self, consumer: Arc<str>) -> Later<'_, Result<Vec<KeyInfo>, String>>;
-
-    /// Keeps an override; one that is as configured is forgotten.
-    fn put_override(&self, upstream: String, address: String, set: EndpointOverride) -> Later<'_, Result<(), String>>;
-
-    /// Adds a line to the audit.
-    fn audit(&self, line: AuditLine) -> Later<'_, Result<(), String>>;
-
-    /// The last lines of the audit, newest first.
-    fn audit_lines(&self, count: usize) -> Later<'_, Result<Vec<AuditLine>, String>>;
-
-    /// How it is.
-    fn status(&self) -> Later<'_, StoreStatus>;
-}
-
-/// A key that is to be made.
-#[derive(Clone, Debug)]
-pub struct KeyAsk {
-    pub consumer: Arc<str>,
-    pub comment: String,
-    pub expires_ms: Option<i64>,
 }

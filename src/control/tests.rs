@@ -1,44 +1,49 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The API as its callers meet it: over a Unix socket, with a gateway and an archive in memory behind it.
+//! The API as its callers meet it: over a Unix socket, with a real store and a gateway without a data path behind it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use weirgate_store::engine::{Options, Store};
 use weirgate_store::wire::{Event, ExchangeRecord, Frame};
 
 use super::Control;
 use super::seam::KeyChange;
 use super::socket::ControlSocket;
-use super::stand_in::{Gateway, Shelf, TAKEN};
+use super::stand_in::{Gateway, TAKEN};
 use crate::observe::Observer;
 
 /// A daemon without a data path.
 struct Daemon {
     control: Arc<Control>,
     gateway: Arc<Gateway>,
-    shelf: Arc<Shelf>,
+    store: Store,
     socket: PathBuf,
     _dir: tempfile::TempDir,
 }
 
 impl Daemon {
     async fn start() -> Self {
-        Self::start_with(Arc::default()).await
+        Self::start_with(Gateway::default(), Options::default()).await
     }
 
-    async fn start_with(shelf: Arc<Shelf>) -> Self {
+    async fn start_with(gateway: Gateway, options: Options) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&dir.path().join("state"), options);
+        Self::start_on(gateway, store, dir).await
+    }
+
+    async fn start_on(gateway: Gateway, store: Store, dir: tempfile::TempDir) -> Self {
         let socket = dir.path().join("control.sock");
-        let gateway = Arc::new(Gateway::default());
+        let gateway = Arc::new(gateway);
         let observer = Arc::new(Observer::new(1));
-        let control = Control::start(Arc::clone(&gateway) as _, Arc::clone(&shelf) as _, observer).await;
+        let control = Control::start(Arc::clone(&gateway) as _, store.clone(), observer).await;
         let bound = ControlSocket::bind(&socket).expect("a free path");
         tokio::spawn(Arc::clone(&control).serve(bound));
-        Self { control, gateway, shelf, socket, _dir: dir }
+        Self { control, gateway, store, socket, _dir: dir }
     }
 
     async fn open(&self, call: &str, body: &str) -> BufReader<UnixStream> {
@@ -133,12 +138,20 @@ async fn a_refused_change_changes_nothing() {
         let (status, reply) = daemon.call(&call, &body).await;
         assert_eq!((status, &reply["problems"][0]["path"]), (want, &json!(path)), "{call}: {reply}");
     }
-    daemon.shelf.full.store(true, Ordering::Relaxed);
-    let (status, reply) = daemon.call("PUT /v1/routes/new", &json!({"upstream": "shop"})).await;
-    assert_eq!((status, &reply["detail"]), (503, &json!("the disk is full")));
     assert_eq!(daemon.get("/v1/routes/new").await.0, 404);
     assert_eq!(daemon.ran(), [1, 2], "nothing ran");
-    assert_eq!(daemon.shelf.revisions.lock().expect("whole").len(), 2, "nothing was kept");
+    assert_eq!(daemon.store.history(10).await.map(|history| history.len()), Ok(2), "nothing was kept");
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_kept_does_not_run() {
+    let options = Options { free_bytes_min: u64::MAX, ..Options::default() };
+    let daemon = Daemon::start_with(Gateway::default(), options).await;
+    let (status, reply) = daemon.call("PUT /v1/consumers/acme", &json!({})).await;
+    assert_eq!(status, 503, "{reply}");
+    assert!(reply["detail"].as_str().is_some_and(|detail| detail.contains("make room")), "{reply}");
+    assert_eq!(daemon.get("/v1/consumers/acme").await.0, 404);
+    assert!(daemon.ran().is_empty());
 }
 
 #[tokio::test]
@@ -250,9 +263,11 @@ async fn keys_are_issued_listed_imported_and_revoked() {
     let (_, list) = daemon.get("/v1/consumers/acme/keys").await;
     assert_eq!(list["keys"].as_array().map(Vec::len), Some(2));
     let changes = daemon.gateway.keys.lock().expect("whole").clone();
+    let secret = issued["secret"].as_str().expect("a secret");
+    let hash = daemon.store.keyring().hash_key(secret.as_bytes());
     assert!(matches!(&changes[0], KeyChange::Issued { hashes, expires_ms: Some(_), .. } if hashes.len() == 1));
     assert!(matches!(&changes[1], KeyChange::Issued { hashes, expires_ms: None, .. } if hashes.len() == 2));
-    assert_eq!(changes[2], KeyChange::Revoked { hash: [1; 32] });
+    assert_eq!(changes[2], KeyChange::Revoked { hash });
     let (_, audit) = daemon.get("/v1/audit").await;
     assert_eq!(audit.as_array().map(Vec::len), Some(3), "{audit}");
 }
@@ -266,7 +281,7 @@ async fn an_override_is_kept_set_and_audited() {
     assert_eq!((status, &endpoint["override"]["mode"]), (200, &json!("drain")), "{endpoint}");
     assert_eq!(daemon.gateway.overrides.lock().expect("whole")[0].1.reason, "disk");
     let (_, audit) = daemon.get("/v1/audit").await;
-    assert_eq!(audit[0]["text"], "endpoint shop/127.0.0.1:9: drain", "{audit}");
+    assert_eq!((&audit[0]["verb"], &audit[0]["detail"]), (&json!("override"), &json!("drain of shop/127.0.0.1:9")));
 }
 
 #[tokio::test]
@@ -341,20 +356,14 @@ async fn a_slow_reader_is_told_what_it_missed_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_start_goes_back_to_the_newest_revision_that_can_run() {
-    let shelf = Arc::new(Shelf::default());
-    let first = Daemon::start_with(Arc::clone(&shelf)).await;
+    let free = Gateway { all_free: true, ..Gateway::default() };
+    let first = Daemon::start_with(free, Options::default()).await;
     first.furnish().await;
-    {
-        let mut revisions = shelf.revisions.lock().expect("whole");
-        let (mut info, mut model) = revisions[0].clone();
-        info.number = 3;
-        let listener =
-            serde_json::from_value(json!({"address": "127.0.0.1:0", "protocol": "http"})).expect("a listener");
-        model.listeners.insert(TAKEN.parse().expect("a name"), listener);
-        revisions.insert(0, (info, model));
-    }
-    let second = Daemon::start_with(shelf).await;
+    let listener = json!({"address": "127.0.0.1:0", "protocol": "http"});
+    assert_eq!(first.call(&format!("PUT /v1/listeners/{TAKEN}"), &listener).await.0, 200);
+    let dir = tempfile::tempdir().expect("a directory");
+    let second = Daemon::start_on(Gateway::default(), first.store.clone(), dir).await;
     assert_eq!(second.ran(), [2], "revision 3 cannot run here");
-    let (_, applied) = second.call("PATCH /v1/routes/orders", &json!({"priority": 1})).await;
-    assert_eq!(applied["revision"]["number"], 4, "numbers are never given twice");
+    let (status, applied) = second.call("PATCH /v1/routes/orders", &json!({"priority": 1})).await;
+    assert_eq!((status, &applied["revision"]["number"]), (200, &json!(4)), "numbers are never given twice");
 }

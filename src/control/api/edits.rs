@@ -9,6 +9,7 @@ use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use weirgate_store::engine::REVISIONS_MAX;
 use weirgate_store::model::Model;
 use weirgate_store::wire::{Applied, ChangeRequest, Checked, Effects, RevisionList};
 use weirgate_store::{diff, text};
@@ -96,9 +97,10 @@ async fn export(
     }
 }
 
-async fn revisions(State(control): State<Arc<Control>>) -> Json<RevisionList> {
+async fn revisions(State(control): State<Arc<Control>>) -> Result<Json<RevisionList>, Refusal> {
     let running = control.changes.running().info.number;
-    Json(RevisionList { running, revisions: control.archive.history().await })
+    let revisions = control.store.history(REVISIONS_MAX).await?;
+    Ok(Json(RevisionList { running, revisions }))
 }
 
 async fn revision(
@@ -139,5 +141,6 @@ async fn model(control: &Control, number: u64) -> Result<Arc<Model>, Refusal> {
         return Ok(Arc::default());
     }
     let missing = || Refusal::Missing(format!("there is no revision {number}; GET /v1/revisions lists them"));
-    control.archive.revision(number).await.map(Arc::new).ok_or_else(missing)
+    let kept = control.store.revision(number).await?;
+    kept.map(|(_, model)| Arc::new(model)).ok_or_else(missing)
 }

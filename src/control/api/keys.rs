@@ -14,7 +14,8 @@ use axum::routing::{delete, get, post};
 use futures_util::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weirgate_store::model::{Kind, Span};
+use weirgate_store::engine::StoreError;
+use weirgate_store::model::{Kind, Name, Span};
 use weirgate_store::wire::{IssuedKey, KeyInfo, KeyList};
 
 use super::extract::{Asker, Document, Named};
@@ -22,14 +23,14 @@ use super::objects::missing;
 use super::operation::Operation;
 use crate::clock;
 use crate::control::refusal::Refusal;
-use crate::control::seam::{KeyAsk, KeyChange};
+use crate::control::seam::KeyChange;
 use crate::control::{Control, to_the_end};
 
 /// Largest text of secrets to import: two million of them fit.
 pub const IMPORT_BYTES_MAX: usize = 128 << 20;
 
 /// Secrets that go to the store at a time.
-const IMPORT_BATCH: usize = 50_000;
+const IMPORT_BATCH: usize = 20_000;
 
 /// Longest line of an import.
 const SECRET_BYTES_MAX: usize = 512;
@@ -83,7 +84,7 @@ pub(super) fn operations() -> Vec<Operation> {
 async fn list(State(control): State<Arc<Control>>, Named(name): Named<String>) -> Result<Json<KeyList>, Refusal> {
     let consumer = known(&control, &name)?;
     let mut keys = declared(&control, &name);
-    keys.extend(control.archive.keys(consumer).await.map_err(Refusal::NotKept)?);
+    keys.extend(control.store.keys(&consumer).await?);
     Ok(Json(KeyList { keys }))
 }
 
@@ -99,12 +100,13 @@ async fn issue(
     }
     let life_ms = request.expires.map(|span| i64::try_from(span.0.as_millis()).unwrap_or(i64::MAX));
     let expires_ms = life_ms.map(|ms| clock::wall_ms().saturating_add(ms));
-    let ask = KeyAsk { consumer: Arc::clone(&consumer), comment: request.comment, expires_ms };
     to_the_end(async move {
-        let (issued, hash) = control.archive.issue_key(ask).await.map_err(Refusal::NotKept)?;
-        let change = KeyChange::Issued { consumer, hashes: vec![hash], expires_ms };
+        let issued = control.store.issue_key(&consumer, &request.comment, expires_ms, clock::wall_ms()).await;
+        let issued = issued?;
+        let hashes = vec![control.store.keyring().hash_key(issued.secret.as_bytes())];
+        let change = KeyChange::Issued { consumer, hashes, expires_ms };
         control.appliance.change_keys(change).await;
-        control.audit(asker.author, format!("issued key {} of consumer {name}", issued.key.id)).await;
+        control.audit(asker.author, "key issue", format!("{} of consumer {name}", issued.key.id)).await;
         Ok(Json(issued))
     })
     .await
@@ -115,12 +117,14 @@ async fn revoke(
     asker: Asker,
     Named((name, id)): Named<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let consumer: Arc<str> = Arc::from(name.as_str());
+    let consumer: Name = name.parse().map_err(Refusal::Missing)?;
     to_the_end(async move {
-        let hash = control.archive.revoke_key(consumer, id.clone()).await.map_err(Refusal::NotKept)?;
-        let Some(hash) = hash else { return Err(no_key(&control, &name, &id)) };
-        control.appliance.change_keys(KeyChange::Revoked { hash }).await;
-        control.audit(asker.author, format!("revoked key {id} of consumer {name}")).await;
+        let revoked = match control.store.revoke_key(&consumer, &id).await {
+            Err(StoreError::NoSuchKey { .. }) => return Err(no_key(&control, &name, &id)),
+            revoked => revoked?,
+        };
+        control.appliance.change_keys(KeyChange::Revoked { hash: revoked.hash }).await;
+        control.audit(asker.author, "key revoke", format!("{id} of consumer {name}")).await;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await
@@ -162,17 +166,20 @@ async fn import(
     }
     lines.end(&mut rest)?;
     imported += keep(&control, &consumer, rest).await?;
-    control.audit(asker.author, format!("imported {imported} keys of consumer {name}")).await;
+    control.audit(asker.author, "key import", format!("{imported} keys of consumer {name}")).await;
     Ok(Json(Imported { imported }))
 }
 
-async fn keep(control: &Arc<Control>, consumer: &Arc<str>, secrets: Vec<String>) -> Result<u64, Refusal> {
+async fn keep(control: &Arc<Control>, consumer: &Name, secrets: Vec<String>) -> Result<u64, Refusal> {
     if secrets.is_empty() {
         return Ok(0);
     }
-    let (control, consumer) = (Arc::clone(control), Arc::clone(consumer));
+    let (control, consumer) = (Arc::clone(control), consumer.clone());
     to_the_end(async move {
-        let hashes = control.archive.import_keys(Arc::clone(&consumer), secrets).await.map_err(Refusal::NotKept)?;
+        control.store.import_keys(&consumer, &secrets, clock::wall_ms()).await?;
+        let keyring = control.store.keyring();
+        let hashes: Vec<_> = secrets.iter().map(|secret| keyring.hash_key(secret.as_bytes())).collect();
+        drop(secrets);
         let count = hashes.len() as u64;
         control.appliance.change_keys(KeyChange::Issued { consumer, hashes, expires_ms: None }).await;
         Ok(count)
@@ -223,9 +230,10 @@ impl Lines {
     }
 }
 
-fn known(control: &Control, name: &str) -> Result<Arc<str>, Refusal> {
-    let found = control.changes.running().model.consumers.contains_key(name);
-    if found { Ok(Arc::from(name)) } else { Err(missing(Kind::Consumer, name)) }
+fn known(control: &Control, name: &str) -> Result<Name, Refusal> {
+    let running = control.changes.running();
+    let found = running.model.consumers.get_key_value(name).map(|(name, _)| name.clone());
+    found.ok_or_else(|| missing(Kind::Consumer, name))
 }
 
 /// The keys that stand in the configuration.

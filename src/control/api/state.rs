@@ -8,16 +8,18 @@ use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
+use schemars::JsonSchema;
+use serde::Serialize;
+use weirgate_store::engine::AuditEntry;
 use weirgate_store::wire::{
-    EndpointOverride, EndpointStatus, ExchangeRecord, ExplainReply, ExplainRequest, OverrideRequest, StatusReply,
-    StoreHealth,
+    EndpointOverride, EndpointStatus, ExchangeRecord, ExplainReply, ExplainRequest, OverrideMode, OverrideRequest,
+    StatusReply, StoreHealth,
 };
 
 use super::extract::{Asker, Document, Named};
 use super::operation::Operation;
 use crate::clock;
 use crate::control::refusal::Refusal;
-use crate::control::seam::AuditLine;
 use crate::control::{Control, to_the_end};
 use crate::observe::metrics;
 
@@ -64,7 +66,7 @@ async fn status(State(control): State<Arc<Control>>, asker: Asker) -> Json<Statu
         now_ms: clock::wall_ms(),
         workers: vitals.workers,
         revision: control.changes.running().info.clone(),
-        store: control.archive.status().await,
+        store: control.store.status(),
         connections: vitals.connections,
         connections_max: vitals.connections_max,
         listeners: vitals.listeners,
@@ -76,7 +78,7 @@ async fn status(State(control): State<Arc<Control>>, asker: Asker) -> Json<Statu
 
 async fn scrape(State(control): State<Arc<Control>>) -> impl IntoResponse {
     let vitals = control.appliance.vitals();
-    let store = control.archive.status().await;
+    let store = control.store.status();
     let scrape = metrics::Scrape {
         version: control.version,
         revision: control.changes.running().info.number,
@@ -92,8 +94,30 @@ async fn failures(State(control): State<Arc<Control>>) -> Json<Vec<ExchangeRecor
     Json(failures.iter().map(|record| ExchangeRecord::clone(record)).collect())
 }
 
+/// One line of the audit.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AuditLine {
+    time_ms: i64,
+    /// Login name and channel.
+    author: String,
+    /// Such as `key issue` or `override`.
+    verb: String,
+    detail: String,
+    result: String,
+    /// Fingerprint of this line and, through it, of all before it.
+    chain: String,
+}
+
+impl From<AuditEntry> for AuditLine {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { time_ms, author, verb, detail, result, chain } = entry;
+        Self { time_ms, author, verb, detail, result, chain }
+    }
+}
+
 async fn audit(State(control): State<Arc<Control>>) -> Result<Json<Vec<AuditLine>>, Refusal> {
-    control.archive.audit_lines(AUDIT_LINES).await.map(Json).map_err(Refusal::NotKept)
+    let entries = control.store.audit(AUDIT_LINES).await?;
+    Ok(Json(entries.into_iter().map(AuditLine::from).collect()))
 }
 
 async fn explain(
@@ -119,12 +143,17 @@ async fn override_endpoint(
     exists(&control, &upstream, &address)?;
     to_the_end(async move {
         let set = EndpointOverride { mode, weight, owner: asker.author.clone(), reason, since_ms: clock::wall_ms() };
-        let kept = control.archive.put_override(upstream.clone(), address.clone(), set.clone()).await;
-        kept.map_err(Refusal::NotKept)?;
+        let kept = if mode == OverrideMode::Ready && weight.is_none() {
+            control.store.delete_override(&upstream, &address).await
+        } else {
+            control.store.put_override(&upstream, &address, &set).await
+        };
+        kept?;
         let status = control.appliance.set_override(&upstream, &address, set);
         let status = status.ok_or_else(|| no_endpoint(&upstream, &address))?;
         let words = weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
-        control.audit(asker.author, format!("endpoint {upstream}/{address}: {mode:?}{words}").to_lowercase()).await;
+        let mode = format!("{mode:?}").to_lowercase();
+        control.audit(asker.author, "override", format!("{mode}{words} of {upstream}/{address}")).await;
         Ok(Json(status))
     })
     .await
