@@ -22,9 +22,17 @@ pub fn now() -> Instant {
 
 /// Nanoseconds since the process first asked: a monotonic time that fits an atomic, as the limit table needs.
 pub fn since_start_ns() -> u64 {
+    since_start_ns_at(Instant::now())
+}
+
+fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
-    let elapsed = Instant::now().duration_since(*START.get_or_init(Instant::now));
-    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+    *START.get_or_init(Instant::now)
+}
+
+/// The nanoseconds of [`since_start_ns`] at an instant already in hand.
+pub fn since_start_ns_at(instant: Instant) -> u64 {
+    u64::try_from(instant.saturating_duration_since(start()).as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since 1970-01-01 UTC.
@@ -60,6 +68,8 @@ struct Wheel {
 #[derive(Debug)]
 struct Entry {
     at: u64,
+    /// Whether it guards a wait for work that need not come, so that [`Deadlines::expire_idle`] may end it.
+    is_idle: bool,
     waker: Option<Waker>,
 }
 
@@ -85,7 +95,7 @@ impl Deadlines {
 
     /// A deadline that never passes until it is [`Deadline::reset`]: what a connection keeps for its whole life.
     pub fn unarmed(&self) -> Deadline {
-        let key = self.wheel.entries.borrow_mut().insert(Entry { at: NEVER, waker: None });
+        let key = self.wheel.entries.borrow_mut().insert(Entry { at: NEVER, is_idle: false, waker: None });
         Deadline { wheel: Rc::clone(&self.wheel), key }
     }
 
@@ -119,6 +129,13 @@ impl Deadlines {
         }
     }
 
+    /// Ends every wait that was armed with [`Deadline::reset_idle`], now. Whoever waits looks once more for work first.
+    pub fn expire_idle(&self) {
+        for waker in self.wheel.take_idle() {
+            waker.wake();
+        }
+    }
+
     /// Ticks for ever: the one timer of a worker. The worker spawns it.
     pub async fn drive(self) {
         let mut interval = tokio::time::interval(TICK);
@@ -131,6 +148,17 @@ impl Deadlines {
 }
 
 impl Wheel {
+    fn take_idle(&self) -> Vec<Waker> {
+        let tick = self.tick.get();
+        let mut entries = self.entries.borrow_mut();
+        let idle = entries.iter_mut().map(|(_, entry)| entry).filter(|entry| entry.is_idle && entry.at != NEVER);
+        let ended = idle.filter_map(|entry| {
+            entry.at = tick;
+            entry.waker.take()
+        });
+        ended.collect()
+    }
+
     /// Collected before they are woken, so that whatever a waker does may arm a deadline again.
     fn take_expired(&self, tick: u64) -> Vec<Waker> {
         let mut earliest = NEVER;
@@ -155,6 +183,14 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// Arms it like [`Deadline::reset`], for a wait that [`Deadlines::expire_idle`] may end.
+    pub fn reset_idle(&self, after: Duration) {
+        self.reset(after);
+        if let Some(entry) = self.wheel.entries.borrow_mut().get_mut(self.key) {
+            entry.is_idle = true;
+        }
+    }
+
     /// Arms it, or arms it again, to pass after `after` from now.
     pub fn reset(&self, after: Duration) {
         // One tick more than the quotient: the coarse clock lags by up to a tick, and a deadline must not be early.
@@ -172,6 +208,7 @@ impl Deadline {
     fn set(&self, at: u64) {
         if let Some(entry) = self.wheel.entries.borrow_mut().get_mut(self.key) {
             entry.at = at;
+            entry.is_idle = false;
         }
     }
 

@@ -74,8 +74,8 @@ pub enum Fault {
     ClientStalled(Duration),
     #[error("HTTP version not supported")]
     Version,
-    #[error("no route allows the method {0}")]
-    Method(&'static str),
+    #[error("routes match all but the method; they allow {allowed}")]
+    Method { allowed: String },
     #[error("the expectation of the client cannot be met; only 100-continue is known")]
     Expectation,
     #[error("no route matches")]
@@ -150,7 +150,7 @@ impl Fault {
             Self::ClientClosed => facts(499, Client, Never, "client-closed", "Client closed the request"),
             Self::ClientStalled(_) => facts(499, Client, Never, "client-stalled", "Client stopped reading"),
             Self::Version => facts(505, Client, Never, "version", "HTTP version not supported"),
-            Self::Method(_) => facts(405, Client, Never, "method", "Method not allowed"),
+            Self::Method { .. } => facts(405, Client, Never, "method", "Method not allowed"),
             Self::Expectation => facts(417, Client, Never, "expectation", "Expectation failed"),
             Self::NoRoute => facts(404, Client, Never, "no-route", "Nothing is served here"),
             Self::Misdirected => facts(421, Client, Never, "misdirected", "Misdirected request"),

@@ -1,1 +1,29 @@
-fn main() {}
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The program: reads the command line and hands over. Everything it can do is in the library and in `weirgate_tui`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use weirgate_tui::cli::{Args, Command, Shared, Verb};
+
+fn main() -> ExitCode {
+    let args = Args::read();
+    let outcome = match args.command {
+        Command::Run(_) => Err(anyhow::anyhow!("the daemon is not wired yet")),
+        Command::Demo(_) => Err(anyhow::anyhow!("the demo is not wired yet")),
+        Command::Console(_) => Err(anyhow::anyhow!("the console is not wired yet")),
+        Command::Client(verb) => ask(&args.shared, &verb),
+        Command::Generate { directory } => cli::generate(&directory).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// One thread is enough for one question.
+fn ask(shared: &Shared, verb: &Verb) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(weirgate_tui::cli::client(shared, verb)))
+}

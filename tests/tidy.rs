@@ -42,6 +42,8 @@ fn may_use(module: &str) -> Option<Vec<&'static str>> {
     })
 }
 
+/// What `proxy` may read of `config`: the compiled snapshot, and the keys that are issued between two of them.
+const PROXY_READS: &[&str] = &["snapshot", "consumers"];
 /// Modules of the root crate that may start tasks or threads; in `store` only the engine may.
 const MAY_SPAWN: &[&str] = &["listener", "upstream", "control", "runtime", "proxy", "demo", "main"];
 /// Modules of the root crate that may name the sled engine or the terminal crate.

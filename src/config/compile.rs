@@ -41,7 +41,7 @@ pub struct Context<'a> {
 pub fn compile(model: &Model, revision: u64, context: &Context<'_>) -> Result<Snapshot, Vec<Problem>> {
     let mut problems = Problems::default();
     let certificates = listener::certificates(model, context, &mut problems);
-    let listeners = listener::listeners(model, &certificates, &mut problems);
+    let listeners = listener::listeners(model, &certificates, context, &mut problems);
     let (upstreams, indices) = upstream::upstreams(model, context);
     let named = policy::named(model, context, &mut problems);
     let limits = policy::limits(&named);

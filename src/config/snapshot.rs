@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -54,6 +55,8 @@ pub struct Listener {
     pub streams: u32,
     /// Requests per connection; 0 is no limit.
     pub requests: u32,
+    /// Open connections over all workers; lives as long as the name.
+    pub open: Arc<AtomicUsize>,
 }
 
 impl Listener {
@@ -79,6 +82,8 @@ pub struct Route {
 /// A group of endpoints and how to use it.
 #[derive(Debug)]
 pub struct Upstream {
+    /// Unique in the process; the same while the name is the same. Workers keep what they learn by it.
+    pub id: u64,
     pub name: Arc<str>,
     pub balance: Balance,
     pub endpoints: Vec<Arc<Endpoint>>,

@@ -46,6 +46,9 @@ pub struct RateLimit {
     pub per: Per,
     pub rate: Rate,
     limiter: Arc<Limiter>,
+    /// Its name as a structured-field string, and its item of `RateLimit-Policy`: the same in every reply.
+    quoted: Box<str>,
+    item: Box<str>,
 }
 
 /// A limit and the key that one request has in it.
@@ -68,10 +71,13 @@ pub(super) type Asks<'a> = SmallVec<[Ask<'a>; 4]>;
 
 impl RateLimit {
     /// Keeps the counters of `previous`, the policy of the same name before the change, if it counted by the same.
-    pub fn new(name: Arc<str>, per: Per, rate: Rate, cells: usize, seed: u64, previous: Option<&Self>) -> Self {
+    pub fn new(name: Arc<str>, per: Per, rate: Rate, cells: usize, previous: Option<&Self>) -> Self {
         let kept = previous.filter(|held| held.per == per && held.limiter.cells() >= cells.min(CELLS_MAX));
-        let limiter = kept.map_or_else(|| Arc::new(Limiter::new(cells, seed)), |held| Arc::clone(&held.limiter));
-        Self { name, per, rate, limiter }
+        let limiter = kept.map_or_else(|| Arc::new(Limiter::new(cells)), |held| Arc::clone(&held.limiter));
+        let quoted = quoted(&name);
+        let (quota, window) = quota(rate);
+        let item = format!("{quoted};q={quota};w={window}").into();
+        Self { name, per, rate, limiter, quoted, item }
     }
 
     /// Checks what the operator wrote: `count` requests per `period`, at most `burst` at once.
@@ -97,16 +103,18 @@ impl RateLimit {
     }
 
     pub(super) fn fault(&self, retry_ns: u64) -> Fault {
-        Fault::LimitExceeded { policy: Arc::clone(&self.name), retry_after: Duration::from_nanos(retry_ns) }
+        // In whole milliseconds, rounded up, as a person reads it.
+        let retry_after = Duration::from_millis(retry_ns.div_ceil(1_000_000));
+        Fault::LimitExceeded { policy: Arc::clone(&self.name), retry_after }
     }
+}
 
-    /// The quota and the window in whole seconds as `RateLimit-Policy` says them.
-    fn quota(&self) -> (u64, u64) {
-        match self.rate.span_ns() {
-            span if span >= SECOND => (u64::from(self.rate.burst()), span.div_ceil(SECOND)),
-            // A burst that is back in under a second: the second's worth says more.
-            _ => (SECOND / self.rate.step_ns(), 1),
-        }
+/// The quota and the window in whole seconds as `RateLimit-Policy` says them.
+fn quota(rate: Rate) -> (u64, u64) {
+    match rate.span_ns() {
+        span if span >= SECOND => (u64::from(rate.burst()), span.div_ceil(SECOND)),
+        // A burst that is back in under a second: the second's worth says more.
+        _ => (SECOND / rate.step_ns(), 1),
     }
 }
 
@@ -171,11 +179,9 @@ pub fn limit_fields(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
         };
         let Some(Policy::RateLimit(limit)) = policies.get(usize::from(at)) else { continue };
         let comma = if state.0.is_empty() { "" } else { ", " };
-        let (quota, window) = limit.quota();
-        let name = Quoted(&limit.name);
         // Writing to memory cannot fail.
-        write!(state, "{comma}{name};r={left};t={seconds}").unwrap_or_default();
-        write!(limits, "{comma}{name};q={quota};w={window}").unwrap_or_default();
+        write!(limits, "{comma}{}", limit.item).unwrap_or_default();
+        write!(state, "{comma}{};r={left};t={seconds}", limit.quoted).unwrap_or_default();
     }
     if !state.0.is_empty() {
         reply.push(b"RateLimit-Policy", &limits.0);
@@ -195,20 +201,17 @@ impl Write for Text {
 }
 
 /// A name as a structured-field string (RFC 9651 section 3.3.3), which is ASCII with two characters escaped.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for letter in self.0.chars() {
-            match letter {
-                '"' | '\\' => write!(f, "\\{letter}")?,
-                ' '..='~' => f.write_char(letter)?,
-                _ => f.write_char('?')?,
-            }
+fn quoted(name: &str) -> Box<str> {
+    let mut text = String::from("\"");
+    for letter in name.chars() {
+        match letter {
+            '"' | '\\' => text.extend(['\\', letter]),
+            ' '..='~' => text.push(letter),
+            _ => text.push('?'),
         }
-        f.write_char('"')
     }
+    text.push('"');
+    text.into()
 }
 
 /// Whole seconds, rounded up: a client that waits this long is not too early.

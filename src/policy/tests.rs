@@ -39,7 +39,7 @@ fn api_key(hide: Hide) -> Policy {
 
 fn limit(name: &str, per: Per, count: u64, burst: u32) -> Policy {
     let rate = RateLimit::rate(count, Duration::from_secs(1), burst).unwrap();
-    Policy::RateLimit(RateLimit::new(name.into(), per, rate, 1024, 1, None))
+    Policy::RateLimit(RateLimit::new(name.into(), per, rate, 1024, None))
 }
 
 fn edits(remove: &str, set: &str) -> Edits {
@@ -200,12 +200,12 @@ fn a_refused_request_is_charged_by_no_limit() {
 #[test]
 fn counters_and_rates_outlive_a_change_of_the_limit() {
     let rate = |count, burst| RateLimit::rate(count, Duration::from_secs(1), burst).unwrap();
-    let before = RateLimit::new("l".into(), Per::Ip, rate(1, 2), 64, 1, None);
+    let before = RateLimit::new("l".into(), Per::Ip, rate(1, 2), 64, None);
     let route = Route::new(vec![Policy::RateLimit(before.clone())]);
     assert!(route.send("").ends_with("l 1 of 2 left"));
-    let wider = RateLimit::new("l".into(), Per::Ip, rate(1, 5), 64, 9, Some(&before));
+    let wider = RateLimit::new("l".into(), Per::Ip, rate(1, 5), 64, Some(&before));
     assert!(Route::new(vec![Policy::RateLimit(wider)]).send("").ends_with("l 3 of 5 left"));
-    let other = RateLimit::new("l".into(), Per::Route, rate(1, 5), 64, 9, Some(&before));
+    let other = RateLimit::new("l".into(), Per::Route, rate(1, 5), 64, Some(&before));
     assert!(Route::new(vec![Policy::RateLimit(other)]).send("").ends_with("l 4 of 5 left"));
     assert_eq!(
         RateLimit::rate(1, Duration::from_secs(1), 0),

@@ -94,15 +94,10 @@ impl ClientSide {
     }
 
     /// Reads the next request head. `None` when the client closed, or stayed idle for its time, between requests, or
-    /// when `stop` became ready before a byte of a request came.
-    pub async fn read_head(
-        &self,
-        limits: &HeadLimits,
-        fields: &mut Fields,
-        stop: impl Future<Output = ()>,
-    ) -> Result<Option<RequestLine>, Fault> {
+    /// when the worker ended all idle waits.
+    pub async fn read_head(&self, limits: &HeadLimits, fields: &mut Fields) -> Result<Option<RequestLine>, Fault> {
         let mut scanner = HeadScanner::default();
-        if self.io.borrow().input.is_empty() && !self.first_byte(stop).await? {
+        if self.io.borrow().input.is_empty() && !self.first_byte().await {
             return Ok(None);
         }
         let mut armed = false;
@@ -123,17 +118,9 @@ impl ClientSide {
     }
 
     /// Waits for the first byte of a head; false if none will come.
-    async fn first_byte(&self, stop: impl Future<Output = ()>) -> Result<bool, Fault> {
-        self.reading.reset(self.timeouts.idle);
-        let mut stop = std::pin::pin!(stop);
-        let filled = poll_fn(|cx| match self.poll_fill(cx) {
-            Poll::Ready(filled) => Poll::Ready(Some(filled)),
-            Poll::Pending => stop.as_mut().poll(cx).map(|()| None),
-        });
-        match filled.await {
-            Some(Ok(count)) => Ok(count > 0),
-            None | Some(Err(_)) => Ok(false),
-        }
+    async fn first_byte(&self) -> bool {
+        self.reading.reset_idle(self.timeouts.idle);
+        matches!(poll_fn(|cx| self.poll_fill(cx)).await, Ok(count) if count > 0)
     }
 
     fn parse(
@@ -398,6 +385,13 @@ enum Waited {
 #[derive(Debug)]
 pub struct RequestBody {
     side: Rc<ClientSide>,
+}
+
+impl RequestBody {
+    /// The connection it is read from.
+    pub fn side(&self) -> &ClientSide {
+        &self.side
+    }
 }
 
 impl Body for RequestBody {

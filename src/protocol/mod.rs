@@ -11,6 +11,8 @@ pub mod client;
 
 pub mod http1;
 
+pub mod rewind;
+
 pub mod stream;
 
 pub mod target;

@@ -1,4 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The journey itself: one page for each kind of traffic, and what the pages share.
+//! The journey itself. `connection` takes a client from accept to its protocol, `http1` and `http2` turn its messages
+//! into exchanges and back, and `http` is the one page that every exchange travels.
+//!
+//! `edge` is what any intermediary must take and add, `forward` the way to an endpoint and back, `journey` what is
+//! known on the way, `worker` what one thread owns.
+
+pub mod connection;
 
 pub mod edge;
+
+pub mod forward;
+
+pub mod http;
+
+pub mod http1;
+
+pub mod http2;
+
+pub mod journey;
+
+pub mod reply;
+
+pub mod tunnel;
+
+pub mod worker;

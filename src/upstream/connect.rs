@@ -48,3 +48,33 @@ fn cause(error: &io::Error) -> String {
     };
     known.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::{ConnectError, connect};
+    use crate::clock::{self, Deadlines, TICK};
+
+    /// Connects to a port that listens, with a deadline that has passed or not.
+    fn check(ticks_passed: u32) -> Result<(), ConnectError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let start = clock::now();
+        let deadlines = Deadlines::new(start);
+        let deadline = deadlines.guard(Duration::ZERO);
+        deadlines.tick(start + TICK * ticks_passed);
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_io().build_local(LocalOptions::default()).expect("a runtime");
+        runtime.block_on(async { connect(address, &deadline).await.map(drop) })
+    }
+
+    #[test]
+    fn the_deadline_ends_the_attempt() {
+        assert!(check(0).is_ok());
+        assert!(matches!(check(1), Err(ConnectError::TimedOut)));
+    }
+}

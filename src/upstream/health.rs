@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whether an endpoint may take requests, decided from the outcomes of its checks, and when it is checked next.
+//! Whether an endpoint may take requests, decided from the outcomes of its checks.
 //!
-//! Pure: time is a number of nanoseconds, chance is a seed, and the checks themselves are in [`probe`]. What must
+//! Pure: time is a number of nanoseconds. The checks themselves are in [`probe`], and when they run in [`Schedule`]. What must
 //! stay true: one stray failure takes nobody out, an endpoint that was added to a running upstream gets no request
 //! before its first good check, and an upstream with nothing healthy looks for a living endpoint several times a
 //! second. Every change of state comes with a sentence that says why.
@@ -11,6 +11,10 @@ use std::time::Duration;
 
 pub mod probe;
 
+mod schedule;
+
+pub use schedule::Schedule;
+
 /// Failures in a row before an endpoint is taken out, unless the upstream says otherwise.
 pub const FALL_DEFAULT: u32 = 3;
 
@@ -19,18 +23,6 @@ pub const RISE_DEFAULT: u32 = 2;
 
 /// Time between two checks of an endpoint that nobody doubts.
 pub const INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
-
-/// Checks in doubt, or of an upstream with nothing healthy, are never closer together than this.
-const EAGER_MIN: Duration = Duration::from_millis(200);
-
-/// An upstream with nothing healthy is checked at least this often, so that traffic flows within 0.6 s of a return.
-const DARK_MAX: Duration = Duration::from_millis(500);
-
-/// Between the first good check of an endpoint that was out and the ones that confirm it: back within 0.2 s.
-const CONFIRM: Duration = Duration::from_millis(150);
-
-/// Regular checks are moved by up to a tenth either way, so that they do not stay in step across endpoints.
-const JITTER_PARTS: u64 = 10;
 
 /// What a check needs to see in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,46 +236,11 @@ fn millis(took: Duration) -> String {
     if took < Duration::from_millis(1) { "under 1 ms".into() } else { format!("{} ms", took.as_millis()) }
 }
 
-/// How long after the process (or the upstream) starts an endpoint is checked first: spread over one interval, so
-/// that a thousand checks do not start at once. A new endpoint waits for its first check and is checked at once.
-pub fn first_wait(rules: Rules, state: State, seed: u64) -> Duration {
-    match state {
-        State::New => Duration::ZERO,
-        State::Unknown | State::Healthy => share(rules.interval, seed),
-        State::Unhealthy => share(eager(rules), seed),
-    }
-}
-
-/// How long after a check of this endpoint the next one is due.
-pub fn next_wait(rules: Rules, health: &Health, around: Around, seed: u64) -> Duration {
-    if health.is_rising() {
-        return CONFIRM.min(rules.interval);
-    }
-    if around == Around::Dark {
-        return eager(rules).min(DARK_MAX);
-    }
-    if health.is_in_doubt() {
-        return eager(rules);
-    }
-    let jitter = rules.interval / u32::try_from(JITTER_PARTS).unwrap_or(1);
-    (rules.interval - jitter) + share(jitter * 2, seed)
-}
-
-fn eager(rules: Rules) -> Duration {
-    (rules.interval / 4).max(EAGER_MIN).min(rules.interval)
-}
-
-/// A part of `whole` between nothing and all of it, as the seed says.
-fn share(whole: Duration, seed: u64) -> Duration {
-    let mut draw = crate::balance::Draw::new(seed);
-    Duration::from_nanos(draw.below(u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Around, CheckOutcome, Failure, Health, Rules, State, first_wait, next_wait};
+    use super::{Around, CheckOutcome, Failure, Health, Rules, State};
 
     fn status(got: u16) -> CheckOutcome {
         CheckOutcome::Failed(Failure::Status { got, want: "200".into() })
@@ -337,34 +294,5 @@ mod tests {
         check(State::New, Around::Lit, "4.", &[down]);
         assert!(!State::New.is_usable() && State::Unknown.is_usable());
         assert!(State::Healthy.is_usable() && !State::Unhealthy.is_usable());
-    }
-
-    #[test]
-    fn doubt_and_darkness_quicken_the_checks() {
-        let rules = Rules::default();
-        let ms = |health: &Health, around| next_wait(rules, health, around, 5).as_millis();
-        let mut health = Health::new(State::Healthy, 0);
-        assert!((1800..=2200).contains(&ms(&health, Around::Lit)));
-        let _ = health.observe(rules, status(500), Around::Lit, 1);
-        assert_eq!(ms(&health, Around::Lit), 500, "in doubt");
-        let mut health = Health::new(State::Unhealthy, 0);
-        assert!(ms(&health, Around::Lit) >= 1800);
-        assert_eq!(ms(&health, Around::Dark), 500);
-        let _ = health.observe(rules, CheckOutcome::Passed { took: Duration::ZERO }, Around::Lit, 1);
-        assert_eq!(ms(&health, Around::Lit), 150, "confirmed within 0.2 s");
-        let slow = Rules { interval: Duration::from_secs(30), ..rules };
-        assert_eq!(next_wait(slow, &Health::new(State::Unhealthy, 0), Around::Dark, 0).as_millis(), 500);
-        let quick = Rules { interval: Duration::from_millis(100), ..rules };
-        assert_eq!(next_wait(quick, &Health::new(State::Unhealthy, 0), Around::Dark, 0).as_millis(), 100);
-    }
-
-    #[test]
-    fn first_checks_are_spread_over_one_interval() {
-        let rules = Rules::default();
-        let waits: Vec<_> = (0..1000).map(|seed| first_wait(rules, State::Unknown, seed)).collect();
-        assert!(waits.iter().all(|wait| *wait < rules.interval));
-        let early = waits.iter().filter(|wait| **wait < rules.interval / 2).count();
-        assert!((400..600).contains(&early), "{early} of 1000 in the first half");
-        assert_eq!(first_wait(rules, State::New, 9), Duration::ZERO);
     }
 }

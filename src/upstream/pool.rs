@@ -308,3 +308,7 @@ impl Socket {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

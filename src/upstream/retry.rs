@@ -13,7 +13,10 @@ use crate::fault::{Facts, Fault, Retry};
 /// The time over which the budget counts.
 const WINDOW_S: u64 = 10;
 
-const SLOTS: usize = WINDOW_S as usize;
+/// One slot per second of the window.
+const SLOTS: usize = 10;
+
+const _: () = assert!(SLOTS as u64 == WINDOW_S, "a slot is reused just when it has left the window");
 
 /// Retries per window that are always allowed, so that a quiet upstream can retry at all.
 pub const RETRIES_MIN: u32 = 3;
@@ -48,13 +51,15 @@ impl Cause {
             _ => None,
         }
     }
+}
 
-    fn words(self) -> &'static str {
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect => "a failed connection",
-            Self::Reset => "a connection closed without a reply",
-            Self::Timeout => "a reply that did not come in time",
-            Self::Status(_) => "a reply with this status",
+            Self::Connect => f.write_str("a failed connection"),
+            Self::Reset => f.write_str("a connection closed without a reply"),
+            Self::Status(status) => write!(f, "a reply of {status}"),
+            Self::Timeout => f.write_str("a reply that did not come in time"),
         }
     }
 }
@@ -131,7 +136,7 @@ impl Display for Refusal {
             }
             Self::Final => f.write_str("another attempt cannot change this"),
             Self::MayHaveRun(method) => write!(f, "{method} may have been processed"),
-            Self::NotAsked(cause) => write!(f, "this upstream does not retry after {}", cause.words()),
+            Self::NotAsked(cause) => write!(f, "this upstream does not retry after {cause}"),
             Self::StaleTwice => f.write_str("a fresh connection was closed without a reply as well"),
         }
     }
@@ -207,11 +212,8 @@ impl RetryBudget {
 
     fn slot(&mut self, now_ns: u64) -> &mut Slot {
         let second = now_ns / 1_000_000_000;
-        // The oldest slot is the one to reuse, and with one slot per second of the window it has left the window.
-        let current = self.slots.iter().position(|slot| slot.second == second);
-        let oldest = || self.slots.iter().enumerate().min_by_key(|(_, slot)| slot.second).map(|(place, _)| place);
-        let place = current.or_else(oldest).unwrap_or_default();
-        let slot = self.slots.get_mut(place).expect("a place found in the slots is in the slots");
+        let place = usize::try_from(second).unwrap_or_default() % SLOTS;
+        let slot = self.slots.get_mut(place).expect("a remainder of SLOTS is below SLOTS");
         if slot.second != second {
             *slot = Slot { second, ..Slot::default() };
         }
@@ -277,6 +279,9 @@ mod tests {
         check(&closed(Sent::Partly), tried("BREW"), "not tried again: BREW may have been processed");
         let untold = "not tried again: this upstream does not retry after a reply that did not come in time";
         check(&late, tried("GET"), untold);
+        let unavailable = Fault::Answered { endpoint: "e".into(), status: 503 };
+        check(&unavailable, tried("GET"), "not tried again: this upstream does not retry after a reply of 503");
+        check(&unavailable, tried("PATCH"), "not tried again: PATCH may have been processed");
         check(&Fault::NoRoute, tried("GET"), "not tried again: another attempt cannot change this");
         let spent = Tried { body: Body::Spent, ..tried("PUT") };
         check(&refused, spent, "not tried again: part of the request body was already passed on");

@@ -7,7 +7,7 @@
 use crate::source::{Source, block_end, line_of, lines_with, positions};
 use crate::{
     BANNED_ENDINGS, BANNED_TYPES, Breach, DRAWERS, FILE_LINES_MAX, FILE_LINES_WARN, FUNCTION_LINES_MAX,
-    HEADER_CHARACTERS_MIN, IMPURE_WORDS, MAY_SPAWN, MAY_USE_ENGINE, MAY_USE_TERMINAL, PURE, may_use,
+    HEADER_CHARACTERS_MIN, IMPURE_WORDS, MAY_SPAWN, MAY_USE_ENGINE, MAY_USE_TERMINAL, PROXY_READS, PURE, may_use,
 };
 
 type Found = Vec<(usize, String)>;
@@ -26,8 +26,8 @@ pub(crate) fn any_file(path: &str, text: &str) -> Vec<Breach> {
         breaches.push(Breach { path: path.to_owned(), line, message: message.to_owned() });
     };
     for (line, content) in (1..).zip(text.lines()) {
-        let place = ["/home/", "/root/", "/Users/", "/work/"].iter().any(|p| content.contains(p));
-        if place && !path.starts_with("tests/tidy") {
+        let place = ["/root/", "/Users/", "/work/"].iter().any(|p| content.contains(p));
+        if (place || names_a_home(content)) && !path.starts_with("tests/tidy") {
             add(line, "a path of somebody's machine — use a path in the repository or a temporary directory");
         }
         let private = [".internal/", ".corp/", ".lan/", ".intra/"].iter().any(|host| content.contains(host));
@@ -44,6 +44,12 @@ pub(crate) fn any_file(path: &str, text: &str) -> Vec<Breach> {
         add(1, "a drawer for leftovers — name the file after the noun it owns");
     }
     breaches
+}
+
+/// `/home/somebody/…`; a home directory alone, as in a line of a password file, is nobody's path.
+fn names_a_home(content: &str) -> bool {
+    let homes = content.split("/home/").skip(1);
+    homes.into_iter().any(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '-').starts_with('/'))
 }
 
 fn header(source: &Source) -> Found {
@@ -100,8 +106,9 @@ fn imports(source: &Source) -> Found {
                 line,
                 format!("`{module}` may not use `{used}` — it may use {list}; move the code, or pass it in"),
             ));
-        } else if module == "proxy" && used == "config" && !rest.starts_with("snapshot") {
-            found.push((line, "`proxy` may use only `config::snapshot` — read what `compile` put there".to_owned()));
+        } else if module == "proxy" && used == "config" && !PROXY_READS.iter().any(|part| rest.starts_with(part)) {
+            let list = PROXY_READS.join(", config::");
+            found.push((line, format!("`proxy` may use only config::{list} — read what `compile` put there")));
         }
     }
     found

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use weirgate_store::model::{self, ListenerProtocol, Model, Name};
 
@@ -37,10 +38,13 @@ pub(super) fn certificates(model: &Model, context: &Context<'_>, problems: &mut 
 pub(super) fn listeners(
     model: &Model,
     certificates: &Certificates,
+    context: &Context<'_>,
     problems: &mut Problems,
 ) -> HashMap<Arc<str>, Arc<Listener>> {
     let compiled = model.listeners.iter().filter_map(|(name, listener)| {
-        let compiled = one(name, listener, certificates, problems)?;
+        let earlier = context.previous.and_then(|snapshot| snapshot.listeners.get(name.as_str()));
+        let open = earlier.map(|listener| Arc::clone(&listener.open));
+        let compiled = one(name, listener, certificates, open, problems)?;
         Some((Arc::clone(&compiled.name), Arc::new(compiled)))
     });
     compiled.collect()
@@ -50,6 +54,7 @@ fn one(
     name: &Name,
     listener: &model::Listener,
     certificates: &Certificates,
+    open: Option<Arc<AtomicUsize>>,
     problems: &mut Problems,
 ) -> Option<Listener> {
     let tls = match listener.protocol {
@@ -76,6 +81,7 @@ fn one(
         body: limits.body.0,
         streams: limits.streams,
         requests: limits.requests,
+        open: open.unwrap_or_default(),
     })
 }
 

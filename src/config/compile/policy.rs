@@ -120,7 +120,7 @@ fn rate_limit(
         LimitKey::Header(field) => (Per::Header(field.as_bytes().into()), cells),
     };
     let previous = context.previous.and_then(|snapshot| previous_limit(snapshot, &name));
-    Some(Policy::RateLimit(RateLimit::new(name, per, rate, cells, context.seed, previous)))
+    Some(Policy::RateLimit(RateLimit::new(name, per, rate, cells, previous)))
 }
 
 fn previous_limit<'s>(snapshot: &'s crate::config::Snapshot, name: &str) -> Option<&'s RateLimit> {

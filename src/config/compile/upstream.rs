@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use weirgate_store::model::{self, Model, RetryCondition};
 
@@ -53,6 +54,7 @@ fn one(
     let meter =
         |endpoint: &Arc<Endpoint>| context.meters.meter(Metered::Endpoint, &format!("{name}/{}", endpoint.name));
     Upstream {
+        id: earlier.map_or_else(next_id, |upstream| upstream.id),
         name: Arc::clone(name),
         balance: balance(upstream.balance),
         endpoint_meters: endpoints.iter().map(meter).collect(),
@@ -64,6 +66,11 @@ fn one(
         health: upstream.health.as_ref().map(health_plan),
         meter: context.meters.meter(Metered::Upstream, name),
     }
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// An endpoint that joins a running daemon proves itself before it gets traffic; at the start of the process what was

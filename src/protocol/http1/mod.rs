@@ -40,3 +40,6 @@ impl From<Bad> for Fault {
         Self::Malformed(bad.0)
     }
 }
+
+#[cfg(test)]
+mod replay;

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A client connection from accept to its protocol: limits, TLS, detection, and on to the page that serves it.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::io::poll_read_buf;
+
+use super::worker::Worker;
+use super::{http1, http2};
+use crate::config::snapshot::Listener;
+use crate::exchange::{Client, Scheme};
+use crate::protocol::stream::Stream;
+
+/// What an HTTP/2 client says first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Serves one connection that was just accepted on the listener of that name. It spawns and returns at once.
+pub fn serve(worker: &Rc<Worker>, listener_name: &Arc<str>, stream: TcpStream, peer: SocketAddr) {
+    let snapshot = worker.snapshot();
+    let Some(listener) = snapshot.listeners.get(listener_name).cloned() else { return };
+    let Some(slot) = Slot::take(&listener) else {
+        tracing::debug!(listener = %listener.name, limit = listener.connections, "a connection over the limit is closed");
+        return;
+    };
+    let counted = worker.count_connection();
+    let worker = Rc::clone(worker);
+    tokio::task::spawn_local(async move {
+        let _held = (slot, counted);
+        greet(worker, listener, stream, peer).await;
+    });
+}
+
+/// One of the connections that a listener allows.
+struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn take(listener: &Listener) -> Option<Self> {
+        let open = Arc::clone(&listener.open);
+        if open.fetch_add(1, Ordering::Relaxed) < listener.connections {
+            return Some(Self(open));
+        }
+        open.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr) {
+    let client = |scheme, server_name| Client {
+        peer,
+        listener: Arc::clone(&listener.name),
+        scheme,
+        server_name,
+        trusted: listener.trusts(peer.ip().to_canonical()),
+    };
+    let Some(config) = &listener.tls else {
+        let client = Rc::new(client(Scheme::Http, None));
+        return plain(worker, &listener, client, Stream::Tcp(stream)).await;
+    };
+    let deadline = worker.deadlines.guard(listener.handshake);
+    let accept = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+    let accepted = tokio::select! {
+        accepted = accept => accepted,
+        () = deadline.expired() => return tracing::debug!(%peer, "a TLS handshake took too long"),
+    };
+    let stream = match accepted {
+        Ok(stream) => Box::new(stream),
+        Err(error) => return tracing::debug!(%peer, %error, "a TLS handshake failed"),
+    };
+    drop(deadline);
+    let session = stream.get_ref().1;
+    let client = Rc::new(client(Scheme::Https, session.server_name().map(|name| name.to_ascii_lowercase().into())));
+    if session.alpn_protocol() == Some(b"h2") {
+        http2::serve(worker, &listener, client, Stream::Tls(stream), BytesMut::new()).await;
+    } else {
+        http1::serve(worker, &listener, client, Stream::Tls(stream), BytesMut::new()).await;
+    }
+}
+
+/// HTTP/1, or HTTP/2 by prior knowledge: the first bytes tell, and they are only read until they do.
+async fn plain(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, mut stream: Stream) {
+    let deadline = worker.deadlines.unarmed();
+    deadline.reset_idle(listener.timeouts.head);
+    let mut input = BytesMut::new();
+    loop {
+        let read = poll_fn(|cx| {
+            if input.capacity() == 0 {
+                input = worker.buffers.input();
+            }
+            match poll_read_buf(Pin::new(&mut stream), cx, &mut input) {
+                std::task::Poll::Pending => {
+                    if input.is_empty() {
+                        worker.buffers.return_input(std::mem::take(&mut input));
+                    }
+                    deadline.poll_expired(cx).map(|()| None)
+                }
+                ready => ready.map(Some),
+            }
+        });
+        if !matches!(read.await, Some(Ok(count)) if count > 0) {
+            return;
+        }
+        let known = input.len().min(PREFACE.len());
+        if input.get(..known) != PREFACE.get(..known) {
+            break drop(deadline);
+        }
+        if known == PREFACE.len() {
+            drop(deadline);
+            return http2::serve(worker, listener, client, stream, input).await;
+        }
+    }
+    http1::serve(worker, listener, client, stream, input).await;
+}

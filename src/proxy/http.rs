@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One HTTP exchange from routed to replied. Each line is a stage; each stage is a module. Nothing here allocates when
+//! no policy asks for it, and no stage is skipped by an early return without a reply.
+//!
+//! The record is written when the [`Journey`] ends: after the last byte of the reply, or when the client is gone.
+
+use bytes::Bytes;
+use http_body::Body;
+
+use super::edge;
+use super::forward::{self, Forwarded};
+use super::journey::Journey;
+use super::reply::Reply;
+use crate::clock;
+use crate::fault::Fault;
+use crate::observe::Stage;
+use crate::policy::{self, Verdict};
+use crate::protocol::http1::RequestFraming;
+use crate::response;
+use crate::route::{Found, Query};
+
+/// Answers a request. `body` is what follows its head, framed as `framing` says.
+pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Reply<B>
+where
+    B: RequestBody,
+{
+    let outcome = travel(journey, framing, body).await;
+    finish(journey, outcome)
+}
+
+async fn travel<B: RequestBody>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<Reply<B>, Fault> {
+    find_route(journey)?;
+    limit_body(journey, &body)?;
+    if let Some(reply) = check_policies(journey)? {
+        return Ok(reply);
+    }
+    let forwarded = forward::forward(journey, framing, body).await?;
+    Ok(clean(journey, forwarded))
+}
+
+/// Both outcomes end here: a fault becomes bytes in `response` and nowhere else, and every reply of a route passes its
+/// policies.
+fn finish<B>(journey: &mut Journey, outcome: Result<Reply<B>, Fault>) -> Reply<B> {
+    let mut reply = match outcome {
+        Ok(reply) => reply,
+        Err(fault) => {
+            let reply = Reply::of_answer(response::fault_page(&fault, journey.x.id, journey.worker.buffers.fields()));
+            journey.fault = Some(fault);
+            reply
+        }
+    };
+    if let Some(route) = journey.route() {
+        policy::on_reply(&route.policies, &journey.notes, &mut reply.fields);
+    }
+    journey.status = reply.status;
+    reply
+}
+
+/// A fault from before a route could be looked for, as a reply.
+pub fn refuse<B>(journey: &mut Journey, fault: Fault) -> Reply<B> {
+    finish(journey, Err(fault))
+}
+
+fn find_route(journey: &mut Journey) -> Result<(), Fault> {
+    let request = &journey.x.request;
+    let query = Query {
+        host: request.host(),
+        path: request.matched(),
+        query: request.query(),
+        method: &request.method,
+        fields: &request.fields,
+    };
+    match journey.snapshot.table.find(&query) {
+        Found::Hit(index, _captures) => journey.route = Some(*index),
+        Found::Method(allowed) => {
+            let allowed: Vec<&str> = allowed.iter().map(http::Method::as_str).collect();
+            return Err(Fault::Method { allowed: allowed.join(", ") });
+        }
+        Found::Miss => return Err(Fault::NoRoute),
+    }
+    Ok(())
+}
+
+fn limit_body<B: RequestBody>(journey: &Journey, body: &B) -> Result<(), Fault> {
+    let listener = journey.snapshot.listeners.get(&journey.x.client.listener).map(|listener| listener.body);
+    let route = journey.route().and_then(|route| route.max_body);
+    match route.into_iter().chain(listener).min() {
+        Some(limit) => body.limit(limit),
+        None => Ok(()),
+    }
+}
+
+fn check_policies<B>(journey: &mut Journey) -> Result<Option<Reply<B>>, Fault> {
+    let snapshot = journey.snapshot.clone();
+    let Some(route) = journey.route.and_then(|index| snapshot.routes.get(index as usize)) else {
+        return Err(Fault::Internal("a route that is not there"));
+    };
+    if route.policies.is_empty() {
+        return Ok(None);
+    }
+    let directory = journey.worker.shared.directory();
+    let request = &mut journey.x.request;
+    let mut context = policy::Request {
+        fields: &mut request.fields,
+        query: &mut request.query,
+        client_ip: journey.x.client_ip,
+        route: route.identity,
+        credentials: &directory.credentials,
+        consumer: &mut journey.consumer,
+        notes: &mut journey.notes,
+        now_ns: clock::since_start_ns_at(journey.x.arrived),
+        now_s: journey.worker.wall_s(),
+    };
+    Ok(match policy::on_request(&route.policies, &mut context)? {
+        Verdict::Continue => None,
+        Verdict::Reply(reply) => Some(Reply::of_policy(*reply)),
+    })
+}
+
+/// What an endpoint sent, without what was for us.
+fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
+    let now = clock::now();
+    if let Some(sent) = forwarded.sent {
+        journey.time(Stage::Wait, sent, now);
+    }
+    journey.replied = Some(now);
+    let mut reply = Reply::of_endpoint(forwarded.reply);
+    edge::clean_reply(&mut reply.fields);
+    edge::add_via(&mut reply.fields, crate::exchange::Protocol::Http11);
+    reply
+}
+
+/// The body of a request, whatever protocol it comes by.
+pub trait RequestBody: Body<Data = Bytes, Error = Fault> + Unpin {
+    /// Refuses more than `limit` bytes, at once if they are announced.
+    fn limit(&self, limit: u64) -> Result<(), Fault>;
+}

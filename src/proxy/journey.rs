@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An exchange under way together with the stages' own facts, from its head to its record.
+//!
+//! Whatever happens to it, it is recorded once: when its reply is gone, or when it is dropped because the client went
+//! away or the connection was cut.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::worker::{LocalSnapshot, Worker};
+use crate::balance::Choice;
+use crate::clock;
+use crate::config::snapshot::{Route, Upstream};
+use crate::exchange::Exchange;
+use crate::fault::Fault;
+use crate::observe::{Finished, Part, Stage, Timings};
+use crate::policy::{Consumer, Notes, note};
+use crate::upstream::endpoint::InFlight;
+use crate::upstream::retry::Refusal;
+
+/// An attempt at an endpoint.
+#[derive(Debug)]
+pub struct Attempt {
+    pub choice: Choice,
+    /// What came of it, if it failed.
+    pub fault: Option<Fault>,
+}
+
+/// An exchange with everything that is known of it.
+#[derive(Debug)]
+pub struct Journey {
+    pub x: Exchange,
+    pub worker: Rc<Worker>,
+    pub snapshot: LocalSnapshot,
+    pub route: Option<u32>,
+    pub consumer: Option<Arc<Consumer>>,
+    pub notes: Notes,
+    pub attempts: SmallVec<[Attempt; 1]>,
+    /// Why a failed attempt was the last.
+    pub refusal: Option<Refusal>,
+    pub timings: Timings,
+    pub fault: Option<Fault>,
+    /// What the client was answered; 0 until then.
+    pub status: u16,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// When the head of the reply was in hand.
+    pub replied: Option<Instant>,
+    pub in_flight: Option<InFlight>,
+}
+
+impl Journey {
+    /// The journey of `x` begins.
+    pub fn new(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
+        worker.recorder.total().enter(worker.index);
+        Self {
+            x,
+            worker,
+            snapshot,
+            route: None,
+            consumer: None,
+            notes: Notes::new(),
+            attempts: SmallVec::new(),
+            refusal: None,
+            timings: Timings::default(),
+            fault: None,
+            status: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            replied: None,
+            in_flight: None,
+        }
+    }
+
+    /// The route that was found.
+    pub fn route(&self) -> Option<&Route> {
+        self.snapshot.routes.get(self.route? as usize)
+    }
+
+    fn upstream(&self) -> Option<&Arc<Upstream>> {
+        self.snapshot.upstream_of(self.route()?)
+    }
+
+    /// Adds the time from `from` to `to` to a stage.
+    pub fn time(&mut self, stage: Stage, from: Instant, to: Instant) {
+        let micros = u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX);
+        self.timings.add(stage, micros);
+    }
+
+    /// The client has not got, or not got all of, an answer.
+    pub fn cut(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+    }
+
+    fn why(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let policies = self.route().map(|route| route.policies.as_slice()).unwrap_or_default();
+        if !self.notes.is_empty() {
+            lines.push(format!("policies: {}", note::line(&self.notes, policies, self.consumer.as_deref())));
+        }
+        let name = |at: usize| {
+            let endpoint = self.upstream().and_then(|upstream| upstream.endpoints.get(at));
+            endpoint.map_or("?", |endpoint| &*endpoint.name)
+        };
+        for attempt in &self.attempts {
+            lines.push(attempt.choice.explain(name).to_string());
+            lines.extend(attempt.fault.as_ref().map(ToString::to_string));
+        }
+        lines.extend(self.refusal.as_ref().map(ToString::to_string));
+        lines
+    }
+
+    fn record(&mut self) {
+        let now = clock::now();
+        if let Some(replied) = self.replied {
+            self.time(Stage::Reply, replied, now);
+        }
+        let x = &self.x;
+        let target = x.request.query().map_or_else(
+            || std::borrow::Cow::Borrowed(x.request.path()),
+            |query| [x.request.path(), b"?", query].concat().into(),
+        );
+        let route = self.route();
+        let upstream = self.upstream().filter(|_| !self.attempts.is_empty());
+        let endpoint = upstream.zip(self.attempts.last()).and_then(|(upstream, attempt)| {
+            let name = &*upstream.endpoints.get(attempt.choice.index)?.name;
+            Some(Part { name, meter: upstream.endpoint_meters.get(attempt.choice.index)? })
+        });
+        let directory = self.consumer.as_ref().map(|_| self.worker.shared.directory());
+        let consumer = self.consumer.as_ref().zip(directory.as_ref()).and_then(|(consumer, directory)| {
+            let meter = directory.meters.get(consumer.id as usize)?.as_ref()?;
+            Some(Part { name: &consumer.name, meter })
+        });
+        let micros = u64::try_from(now.saturating_duration_since(x.arrived).as_micros()).unwrap_or(u64::MAX);
+        self.worker.recorder.record(&Finished {
+            id: &x.id,
+            client: &x.client_ip,
+            listener: &x.client.listener,
+            protocol: x.request.protocol.name(),
+            method: x.request.method.as_str().as_bytes(),
+            host: x.request.host(),
+            target: &target,
+            status: self.status,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            micros,
+            timings: &self.timings,
+            route: route.map(|route| Part { name: &route.name, meter: &route.meter }),
+            upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
+            endpoint,
+            consumer,
+            attempts: x.attempts,
+            fault: self.fault.as_ref(),
+            why: &|| self.why(),
+        });
+        self.worker.recorder.total().leave(self.worker.index);
+    }
+}
+
+impl Drop for Journey {
+    fn drop(&mut self) {
+        if self.status == 0 {
+            let fault = self.fault.get_or_insert(Fault::ClientClosed);
+            self.status = fault.facts().status;
+        }
+        self.record();
+        let fields = std::mem::take(&mut self.x.request.fields);
+        self.worker.buffers.return_fields(fields);
+    }
+}
