@@ -3,7 +3,7 @@
 //!
 //! Changes run one at a time. Everything that can fail comes before the revision is made durable, and everything after
 //! cannot: a refused change changes nothing, and one that was acknowledged survives a power cut. Once begun, a change
-//! runs to its end even if its caller hangs up. Looking (check, diff, dry run) waits for nobody.
+//! runs to its end even if its caller hangs up. A dry run waits for its turn too: it binds what it would listen on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ struct Trial {
 impl Changes {
     /// Runs the newest revision that can still run. An older one than the newest, or none, is said loudly.
     pub async fn start(appliance: Arc<dyn Appliance>, store: Store, observer: Arc<Observer>) -> Self {
-        let running = begin(&*appliance, &store).await;
+        let running = begin(&appliance, &store).await;
         let newest = running.newest;
         if running.info.number != newest {
             tracing::error!(
@@ -83,6 +83,7 @@ impl Changes {
     /// # Errors
     /// A conflict with what ran meanwhile; mistakes are part of the answer.
     pub async fn check(&self, request: &ChangeRequest) -> Result<Checked, Refusal> {
+        let _turn = self.turn.lock().await;
         let running = self.running();
         conflict::refuse(&self.store, &running, request).await?;
         let checked = match self.attempt(&running, request).await {
@@ -147,7 +148,8 @@ impl Changes {
         }
         let model = Arc::new(edited);
         let diff = diff::diff(&running.model, &model);
-        let prepared = self.appliance.prepare(Arc::clone(&model), running.newest + 1).await.map_err(placed)?;
+        let prepared =
+            Arc::clone(&self.appliance).prepare(Arc::clone(&model), running.newest + 1).await.map_err(placed)?;
         Ok(Trial { model, diff, warnings, prepared })
     }
 
@@ -200,7 +202,7 @@ impl Running {
 }
 
 /// Runs the newest revision of the store, or the newest before it that can run.
-async fn begin(appliance: &dyn Appliance, store: &Store) -> Running {
+async fn begin(appliance: &Arc<dyn Appliance>, store: &Store) -> Running {
     let (info, model) = match store.running().await {
         Ok(newest) => newest,
         Err(why) => {
@@ -223,8 +225,8 @@ async fn begin(appliance: &dyn Appliance, store: &Store) -> Running {
     Running { info: nothing(), model: Arc::default(), newest }
 }
 
-async fn run(appliance: &dyn Appliance, info: &RevisionInfo, model: &Arc<Model>) -> bool {
-    match appliance.prepare(Arc::clone(model), info.number).await {
+async fn run(appliance: &Arc<dyn Appliance>, info: &RevisionInfo, model: &Arc<Model>) -> bool {
+    match Arc::clone(appliance).prepare(Arc::clone(model), info.number).await {
         Ok(prepared) => {
             prepared.commit().await;
             true

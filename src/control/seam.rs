@@ -39,8 +39,12 @@ pub enum KeyChange {
 /// The running gateway.
 pub trait Appliance: Send + Sync {
     /// Does everything that can fail about running a model: compiles it, loads certificates, binds new listeners.
-    /// Dropping the result undoes it.
-    fn prepare(&self, model: Arc<Model>, revision: u64) -> Later<'_, Result<Box<dyn Prepared>, Vec<Problem>>>;
+    /// Dropping the result undoes it. One model is prepared at a time.
+    fn prepare(
+        self: Arc<Self>,
+        model: Arc<Model>,
+        revision: u64,
+    ) -> Later<'static, Result<Box<dyn Prepared>, Vec<Problem>>>;
 
     /// Client connections that are open; asked every second.
     fn connections(&self) -> u64;

@@ -40,7 +40,11 @@ impl Prepared for Ready {
 }
 
 impl Appliance for Gateway {
-    fn prepare(&self, model: Arc<Model>, revision: u64) -> Later<'_, Result<Box<dyn Prepared>, Vec<Problem>>> {
+    fn prepare(
+        self: Arc<Self>,
+        model: Arc<Model>,
+        revision: u64,
+    ) -> Later<'static, Result<Box<dyn Prepared>, Vec<Problem>>> {
         let (ran, all_free) = (Arc::clone(&self.ran), self.all_free);
         Box::pin(async move {
             if !all_free && model.names(Kind::Listener).contains(&TAKEN) {
