@@ -123,7 +123,8 @@ impl Changes {
         conflict::refuse(&self.store, &running, &request).await?;
         let trial = self.attempt(&running, &request).await.map_err(Refusal::Invalid)?;
         let Trial { model, diff, warnings, prepared } = trial;
-        if diff.is_empty() {
+        // After a start that went back, the running model is worth a revision of its own: the next start takes it.
+        if diff.is_empty() && running.info.number == running.newest {
             let (revision, effects) = (running.info.clone(), Effects::default());
             return Ok(Applied { revision, diff, effects, warnings, changed: false, store_warning: None });
         }
@@ -253,7 +254,10 @@ fn nothing() -> RevisionInfo {
 }
 
 fn comment(request: &ChangeRequest) -> Result<String, Refusal> {
-    let comment = request.comment.clone().unwrap_or_default();
+    let comment = request.comment.clone().unwrap_or_else(|| match request.edits.as_slice() {
+        [Edit::Rollback { revision }] => format!("back to revision {revision}"),
+        _ => String::new(),
+    });
     if comment.len() > COMMENT_BYTES_MAX {
         return Err(Refusal::Malformed(format!("the comment is longer than {COMMENT_BYTES_MAX} bytes")));
     }

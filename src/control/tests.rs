@@ -207,6 +207,7 @@ async fn revisions_are_listed_compared_exported_and_rolled_back_to() {
     let back = json!({"edits": [{"op": "rollback", "revision": 1}]});
     let (status, applied) = daemon.call("POST /v1/change", &back).await;
     assert_eq!((status, &applied["revision"]["number"]), (200, &json!(3)), "{applied}");
+    assert_eq!(applied["revision"]["comment"], "back to revision 1");
     assert_eq!(daemon.text("GET /v1/export", "").await.1, first);
     assert_eq!(daemon.get("/v1/revisions/77").await.0, 404);
 }
