@@ -35,7 +35,7 @@ pub use cells::{Meter, Outcome, Totals};
 pub use histogram::{BUCKETS, Buckets};
 pub use meters::{CONSUMERS_MAX, Metered, Meters};
 pub use record::{ACCESS, Finished, Part, Recorder, Stage, Timings};
-pub use tap::{Filter, StatusRange, Tap, Watch};
+pub use tap::{Facts, Filter, StatusRange, Tap, Watch};
 
 /// Events that wait for one reader of the event stream; a slower one is told how many it missed.
 pub const EVENTS_MAX: usize = 1_024;

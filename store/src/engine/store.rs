@@ -17,7 +17,7 @@ use super::credential::{
     About, CredentialCursor, CredentialPage, CredentialRecord, Entry, ID_DIGITS, KeepError, Kept, PAGE, owner,
 };
 use super::keeper::{Keeper, Started};
-use super::keyring::{hex, prefix, random};
+use super::keyring::{prefix, random};
 use super::lock::Held;
 use super::{AuditEntry, Batch, EngineError, HealthRecord, Keyring, Options, OverrideRecord, StoreError, Tree, audit};
 use crate::model::{Model, Name};
@@ -182,20 +182,21 @@ impl Store {
         Ok(infos)
     }
 
-    /// Takes a key back, for good.
-    pub async fn revoke_key(&self, consumer: &Name, id: &str) -> Result<KeyInfo, StoreError> {
+    /// Takes a key back, for good. What it was, so that it stops counting at once.
+    pub async fn revoke_key(&self, consumer: &Name, id: &str) -> Result<CredentialRecord, StoreError> {
         let missing = StoreError::NoSuchKey { consumer: consumer.to_string(), id: id.to_owned() };
-        let found = self.kept_keys(consumer, KEYS_LISTED_MAX.max(RECORDS_MAX)).await?;
-        let exact = id.len() == ID_DIGITS;
-        let kept = found.into_iter().find(|kept| exact && hex(&kept.hash).starts_with(id)).ok_or(missing)?;
-        let info = kept.info();
+        let Some(digits) = unhex_id(id) else { return Err(missing) };
+        // The id is how the hash begins, so one of a million keys is found without reading the others.
+        let prefix = [owner(consumer).as_slice(), &digits].concat();
+        let kept = self.kept_keys(prefix, 1).await?.pop().ok_or(missing)?;
+        let record = CredentialRecord { hash: kept.hash, consumer: kept.consumer.clone(), expires_ms: kept.about.2 };
         self.keep(vec![Entry::Revoked(kept)]).await?;
-        Ok(info)
+        Ok(record)
     }
 
     /// The issued keys of a consumer.
     pub async fn keys(&self, consumer: &Name) -> Result<Vec<KeyInfo>, StoreError> {
-        let found = self.kept_keys(consumer, KEYS_LISTED_MAX).await?;
+        let found = self.kept_keys(owner(consumer), KEYS_LISTED_MAX).await?;
         Ok(found.iter().map(Kept::info).collect())
     }
 
@@ -293,8 +294,7 @@ impl Store {
         self.call(move |keeper| keeper.keep(&entries)).await
     }
 
-    async fn kept_keys(&self, consumer: &Name, limit: usize) -> Result<Vec<Kept>, StoreError> {
-        let prefix = owner(consumer);
+    async fn kept_keys(&self, prefix: Vec<u8>, limit: usize) -> Result<Vec<Kept>, StoreError> {
         self.call(move |keeper| {
             let found = keeper.engine.scan(Tree::Credentials, &prefix, None, limit).map_err(io)?;
             found.iter().map(Kept::of).collect::<Result<_, _>>().map_err(io)
@@ -390,6 +390,18 @@ fn io(error: EngineError) -> StoreError {
 
 fn place(upstream: &str, address: &str) -> Vec<u8> {
     format!("{upstream}\0{address}").into_bytes()
+}
+
+/// The bytes that an id stands for; none if it has not exactly its digits.
+fn unhex_id(id: &str) -> Option<[u8; ID_DIGITS / 2]> {
+    let mut bytes = [0; ID_DIGITS / 2];
+    if id.len() != ID_DIGITS || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(id.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 fn checked_comment(comment: &str) -> Result<String, StoreError> {

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What runs now: status, metrics, failures, the audit, explain; and the overrides an operator sets on an endpoint.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{Method, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post, put};
+use schemars::JsonSchema;
+use serde::Serialize;
+use weirgate_store::engine::AuditEntry;
+use weirgate_store::wire::{
+    EndpointOverride, EndpointStatus, ExchangeRecord, ExplainReply, ExplainRequest, OverrideMode, OverrideRequest,
+    StatusReply, StoreHealth,
+};
+
+use super::extract::{Asker, Document, Named};
+use super::operation::Operation;
+use crate::clock;
+use crate::control::refusal::Refusal;
+use crate::control::{Control, to_the_end};
+use crate::observe::metrics;
+
+/// Lines of the audit that one answer holds.
+const AUDIT_LINES: usize = 500;
+
+/// Largest weight of an endpoint, as in the configuration.
+const WEIGHT_MAX: u32 = 65_535;
+
+/// Longest reason of an override.
+const REASON_BYTES_MAX: usize = 256;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::look(Method::GET, "/v1/status", "The whole state at this moment", get(status))
+            .gives::<StatusReply>(),
+        Operation::look(Method::GET, "/v1/metrics", "Every number as OpenMetrics", get(scrape))
+            .gives_text(metrics::CONTENT_TYPE),
+        Operation::look(Method::GET, "/v1/failures", "The last failed exchanges, newest first", get(failures))
+            .gives::<Vec<ExchangeRecord>>(),
+        Operation::look(Method::GET, "/v1/audit", "What was changed outside revisions, newest first", get(audit))
+            .gives::<Vec<AuditLine>>(),
+        Operation::look(Method::POST, "/v1/explain", "What would happen to a request", post(explain))
+            .takes::<ExplainRequest>()
+            .gives::<ExplainReply>(),
+        Operation::change(
+            Method::PUT,
+            "/v1/upstreams/{name}/endpoints/{address}/override",
+            "Drain an endpoint, take it out, give it another weight, or take that back",
+            put(override_endpoint),
+        )
+        .takes::<OverrideRequest>()
+        .gives::<EndpointStatus>(),
+    ]
+}
+
+async fn status(State(control): State<Arc<Control>>, asker: Asker) -> Json<StatusReply> {
+    let vitals = control.appliance.vitals();
+    Json(StatusReply {
+        version: control.version.to_owned(),
+        instance: control.instance.clone(),
+        pid: std::process::id(),
+        started_ms: control.started_ms,
+        now_ms: clock::wall_ms(),
+        workers: vitals.workers,
+        revision: control.changes.running().info.clone(),
+        store: control.store.status(),
+        connections: vitals.connections,
+        connections_max: vitals.connections_max,
+        listeners: vitals.listeners,
+        upstreams: vitals.upstreams,
+        role: asker.caller.role.map_or("none", |role| role.name()).to_owned(),
+        draining: vitals.draining,
+    })
+}
+
+async fn scrape(State(control): State<Arc<Control>>) -> impl IntoResponse {
+    let vitals = control.appliance.vitals();
+    let store = control.store.status();
+    let scrape = metrics::Scrape {
+        version: control.version,
+        revision: control.changes.running().info.number,
+        store_ok: store.health == StoreHealth::Ok,
+        connections: vitals.connections,
+        upstreams: &vitals.upstreams,
+    };
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&control.observer, &scrape))
+}
+
+async fn failures(State(control): State<Arc<Control>>) -> Json<Vec<ExchangeRecord>> {
+    let failures = control.observer.tap.failures();
+    Json(failures.iter().map(|record| ExchangeRecord::clone(record)).collect())
+}
+
+/// One line of the audit.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AuditLine {
+    time_ms: i64,
+    /// Login name and channel.
+    author: String,
+    /// Such as `key issue` or `override`.
+    verb: String,
+    detail: String,
+    result: String,
+    /// Fingerprint of this line and, through it, of all before it.
+    chain: String,
+}
+
+impl From<AuditEntry> for AuditLine {
+    fn from(entry: AuditEntry) -> Self {
+        let AuditEntry { time_ms, author, verb, detail, result, chain } = entry;
+        Self { time_ms, author, verb, detail, result, chain }
+    }
+}
+
+async fn audit(State(control): State<Arc<Control>>) -> Result<Json<Vec<AuditLine>>, Refusal> {
+    let entries = control.store.audit(AUDIT_LINES).await?;
+    Ok(Json(entries.into_iter().map(AuditLine::from).collect()))
+}
+
+async fn explain(
+    State(control): State<Arc<Control>>,
+    Document(request): Document<ExplainRequest>,
+) -> Result<Json<ExplainReply>, Refusal> {
+    control.appliance.explain(&request).map(Json).map_err(Refusal::Malformed)
+}
+
+async fn override_endpoint(
+    State(control): State<Arc<Control>>,
+    asker: Asker,
+    Named((upstream, address)): Named<(String, String)>,
+    Document(request): Document<OverrideRequest>,
+) -> Result<Json<EndpointStatus>, Refusal> {
+    let OverrideRequest { mode, weight, reason } = request;
+    if weight.is_some_and(|weight| weight > WEIGHT_MAX) {
+        return Err(Refusal::Malformed(format!("a weight is a whole number from 0 to {WEIGHT_MAX}")));
+    }
+    if reason.len() > REASON_BYTES_MAX {
+        return Err(Refusal::Malformed(format!("the reason is longer than {REASON_BYTES_MAX} bytes")));
+    }
+    exists(&control, &upstream, &address)?;
+    to_the_end(async move {
+        let set = EndpointOverride { mode, weight, owner: asker.author.clone(), reason, since_ms: clock::wall_ms() };
+        let kept = if mode == OverrideMode::Ready && weight.is_none() {
+            control.store.delete_override(&upstream, &address).await
+        } else {
+            control.store.put_override(&upstream, &address, &set).await
+        };
+        kept?;
+        let status = control.appliance.set_override(&upstream, &address, set);
+        let status = status.ok_or_else(|| no_endpoint(&upstream, &address))?;
+        let words = weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
+        let mode = format!("{mode:?}").to_lowercase();
+        control.audit(asker.author, "override", format!("{mode}{words} of {upstream}/{address}")).await;
+        Ok(Json(status))
+    })
+    .await
+}
+
+fn exists(control: &Control, upstream: &str, address: &str) -> Result<(), Refusal> {
+    let running = control.changes.running();
+    let group = running.model.upstreams.get(upstream);
+    let found = group.is_some_and(|group| group.endpoints.iter().any(|e| e.address.to_string() == address));
+    if found { Ok(()) } else { Err(no_endpoint(upstream, address)) }
+}
+
+fn no_endpoint(upstream: &str, address: &str) -> Refusal {
+    let (upstream, address) = (upstream.escape_debug(), address.escape_debug());
+    Refusal::Missing(format!("upstream \"{upstream}\" has no endpoint \"{address}\"; GET /v1/status lists them"))
+}

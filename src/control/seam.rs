@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the control API needs of the running gateway, so that it never imports the data path.
+//!
+//! `runtime` implements it over the workers; the tests of this module over nothing. Preparing is everything that can
+//! fail, committing is everything that cannot: between the two the change is made durable.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use weirgate_store::model::{Model, Name};
+use weirgate_store::wire::{
+    Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, ListenerStatus, Problem, UpstreamStatus,
+};
+
+/// A future of a trait method.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The numbers and states of the data path at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Vitals {
+    pub listeners: Vec<ListenerStatus>,
+    pub upstreams: Vec<UpstreamStatus>,
+    pub connections: u64,
+    pub connections_max: u64,
+    pub workers: u32,
+    pub draining: bool,
+}
+
+/// What happened to issued keys, for the table that workers look them up in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyChange {
+    /// These hashes now prove that consumer, until `expires_ms` if set.
+    Issued { consumer: Name, hashes: Vec<[u8; 32]>, expires_ms: Option<i64> },
+    /// This hash proves nobody any more.
+    Revoked { hash: [u8; 32] },
+}
+
+/// The running gateway.
+pub trait Appliance: Send + Sync {
+    /// Does everything that can fail about running a model: compiles it, loads certificates, binds new listeners.
+    /// Dropping the result undoes it. One model is prepared at a time.
+    fn prepare(
+        self: Arc<Self>,
+        model: Arc<Model>,
+        revision: u64,
+    ) -> Later<'static, Result<Box<dyn Prepared>, Vec<Problem>>>;
+
+    /// Client connections that are open; asked every second.
+    fn connections(&self) -> u64;
+
+    /// What runs now.
+    fn vitals(&self) -> Vitals;
+
+    /// Sets or takes back an override of one endpoint; `None` if there is no such endpoint.
+    fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus>;
+
+    /// What would happen to a request.
+    ///
+    /// # Errors
+    /// A sentence about what cannot be understood of the request.
+    fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String>;
+
+    /// Makes issued and revoked keys count from now on.
+    fn change_keys(&self, change: KeyChange) -> Later<'_, ()>;
+}
+
+/// A model that is ready to run.
+pub trait Prepared: Send {
+    /// What running it will do to live traffic.
+    fn effects(&self) -> Effects;
+
+    /// Runs it. Cannot fail.
+    fn commit(self: Box<Self>) -> Later<'static, ()>;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A gateway without a data path, for the tests of this module: it does what it is asked and remembers it.
+
+use std::sync::{Arc, Mutex};
+
+use weirgate_store::model::{Kind, Model};
+use weirgate_store::wire::{
+    Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem, ProblemCode,
+};
+
+use super::seam::{Appliance, KeyChange, Later, Prepared, Vitals};
+
+/// A listener of this name cannot be bound.
+pub(super) const TAKEN: &str = "taken";
+
+/// A gateway that forwards nothing.
+#[derive(Debug, Default)]
+pub(super) struct Gateway {
+    /// Every revision that was run, in order.
+    pub(super) ran: Arc<Mutex<Vec<u64>>>,
+    pub(super) keys: Mutex<Vec<KeyChange>>,
+    pub(super) overrides: Mutex<Vec<(String, EndpointOverride)>>,
+    /// Every listener can be bound, also the one that is taken.
+    pub(super) all_free: bool,
+}
+
+struct Ready {
+    revision: u64,
+    ran: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Prepared for Ready {
+    fn effects(&self) -> Effects {
+        Effects { routes_changed: 1, ..Effects::default() }
+    }
+
+    fn commit(self: Box<Self>) -> Later<'static, ()> {
+        Box::pin(async move { self.ran.lock().expect("whole").push(self.revision) })
+    }
+}
+
+impl Appliance for Gateway {
+    fn prepare(
+        self: Arc<Self>,
+        model: Arc<Model>,
+        revision: u64,
+    ) -> Later<'static, Result<Box<dyn Prepared>, Vec<Problem>>> {
+        let (ran, all_free) = (Arc::clone(&self.ran), self.all_free);
+        Box::pin(async move {
+            if !all_free && model.names(Kind::Listener).contains(&TAKEN) {
+                return Err(vec![Problem {
+                    code: ProblemCode::Environment,
+                    path: format!("listeners.{TAKEN}.address"),
+                    message: "the address is in use".to_owned(),
+                    help: None,
+                    line: None,
+                    column: None,
+                }]);
+            }
+            Ok(Box::new(Ready { revision, ran }) as Box<dyn Prepared>)
+        })
+    }
+
+    fn connections(&self) -> u64 {
+        3
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals { connections: 3, connections_max: 100, workers: 2, ..Vitals::default() }
+    }
+
+    fn set_override(&self, _: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus> {
+        self.overrides.lock().expect("whole").push((address.to_owned(), set.clone()));
+        Some(EndpointStatus {
+            address: address.to_owned(),
+            health: EndpointHealth::Up,
+            reason: String::new(),
+            since_ms: 0,
+            weight: set.weight.unwrap_or(1),
+            configured_weight: 1,
+            backup: false,
+            in_flight: 0,
+            requests: 0,
+            errors: 0,
+            overridden: Some(set),
+        })
+    }
+
+    fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {
+        if request.url.is_empty() {
+            return Err("the URL is empty".to_owned());
+        }
+        let verdict = format!("{} {} goes nowhere", request.method, request.url);
+        Ok(ExplainReply { revision: 1, steps: Vec::new(), verdict, status: Some(404), route: None, upstream: None })
+    }
+
+    fn change_keys(&self, change: KeyChange) -> Later<'_, ()> {
+        Box::pin(async move { self.keys.lock().expect("whole").push(change) })
+    }
+}
