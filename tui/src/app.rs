@@ -67,11 +67,24 @@ impl Tab {
 pub enum Screen {
     Tab(Tab),
     /// One exchange: the verdict card.
-    Verdict { record: Box<ExchangeRecord>, scroll: u16 },
-    Route { name: String, scroll: u16 },
-    Upstream { name: String },
-    Consumer { name: String },
-    Certificate { name: String, scroll: u16 },
+    Verdict {
+        record: Box<ExchangeRecord>,
+        scroll: u16,
+    },
+    Route {
+        name: String,
+        scroll: u16,
+    },
+    Upstream {
+        name: String,
+    },
+    Consumer {
+        name: String,
+    },
+    Certificate {
+        name: String,
+        scroll: u16,
+    },
     Revision(RevisionView),
     Form(Box<Form>),
 }
@@ -88,14 +101,29 @@ pub struct RevisionView {
 /// What lies on top of the screen and takes the keys.
 #[derive(Clone, Debug)]
 pub enum Popup {
-    Help { scroll: u16 },
-    Palette { input: Input, at: usize },
-    Filter { input: Input, before: String, error: Option<String> },
+    Help {
+        scroll: u16,
+    },
+    Palette {
+        input: Input,
+        at: usize,
+    },
+    Filter {
+        input: Input,
+        before: String,
+        error: Option<String>,
+    },
     Confirm(Confirm),
     Preview(Box<Preview>),
     /// A key just issued: the only time its secret can be seen.
-    Secret { issued: IssuedKey, copied: bool },
-    Explain { reply: Box<ExplainReply>, scroll: u16 },
+    Secret {
+        issued: IssuedKey,
+        copied: bool,
+    },
+    Explain {
+        reply: Box<ExplainReply>,
+        scroll: u16,
+    },
 }
 
 /// A question with a yes and a no.

@@ -82,10 +82,8 @@ fn system(status: &StatusReply, found: &mut Vec<Attention>) {
 }
 
 fn of_upstream(upstream: &UpstreamStatus, now_ms: i64, found: &mut Vec<Attention>) {
-    let lead = |address: Option<&str>| Lead::Upstream {
-        name: upstream.name.clone(),
-        address: address.map(str::to_owned),
-    };
+    let lead =
+        |address: Option<&str>| Lead::Upstream { name: upstream.name.clone(), address: address.map(str::to_owned) };
     let subject = format!("upstream {}", upstream.name);
     if upstream.usable == 0 {
         found.push(Attention {
@@ -126,7 +124,12 @@ fn of_route(name: &str, flow: &Flow, found: &mut Vec<Attention>) {
     found.push(Attention {
         level: Level::Bad,
         subject: format!("route {name}"),
-        text: format!("{} of replies are 5xx ({} of the last {})", text::percent(flow.errors, flow.counted), text::count(flow.errors), text::count(flow.counted)),
+        text: format!(
+            "{} of replies are 5xx ({} of the last {})",
+            text::percent(flow.errors, flow.counted),
+            text::count(flow.errors),
+            text::count(flow.counted)
+        ),
         lead: Lead::Route(name.to_owned()),
         id: format!("3 {name}"),
     });

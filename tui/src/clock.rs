@@ -25,3 +25,8 @@ pub fn zone() -> TimeZone {
     };
     std::fs::read(path).ok().and_then(|data| TimeZone::tzif("local", &data).ok()).unwrap_or(TimeZone::UTC)
 }
+
+/// A moment to measure from.
+pub fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}

@@ -11,6 +11,8 @@ use weirgate_store::wire;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     Key(KeyEvent),
+    /// A text pasted into the terminal: typed where text is typed, ignored elsewhere, never obeyed as keys.
+    Paste(String),
     Resize {
         width: u16,
         height: u16,
@@ -56,7 +58,7 @@ pub enum Ask {
     Apply { ticket: u64, change: wire::ChangeRequest },
     Override { ticket: u64, upstream: String, address: String, request: wire::OverrideRequest },
     Keys { consumer: String },
-    IssueKey { ticket: u64, consumer: String, comment: String },
+    IssueKey { ticket: u64, consumer: String, comment: String, expires: Option<String> },
     RevokeKey { consumer: String, id: String },
     Explain(wire::ExplainRequest),
 }

@@ -126,7 +126,12 @@ const OVERVIEW: &[Binding] = &[OPEN];
 const TRAIL: &[Binding] = &[
     OPEN,
     read(&[ch(' ')], Verb::Pause, "pause", "hold the tail, and let it run again"),
-    read(&[ch('/')], Verb::Filter, "filter", "terms that must all hold: status>=500 route=orders path~/pages !consumer=bob"),
+    read(
+        &[ch('/')],
+        Verb::Filter,
+        "filter",
+        "terms that must all hold: status>=500 route=orders path~/pages !consumer=bob",
+    ),
     COPY,
 ];
 
@@ -263,10 +268,8 @@ const POPUP_FILTER: &[Binding] = &[
     read(&[on(KeyCode::Esc)], Verb::Back, "as before", "back to the filter before"),
 ];
 
-const POPUP_CONFIRM: &[Binding] = &[
-    read(&[ch('y')], Verb::Yes, "yes", "do it"),
-    read(&[on(KeyCode::Esc), ch('n')], Verb::Back, "no", "do nothing"),
-];
+const POPUP_CONFIRM: &[Binding] =
+    &[read(&[ch('y')], Verb::Yes, "yes", "do it"), read(&[on(KeyCode::Esc), ch('n')], Verb::Back, "no", "do nothing")];
 
 const POPUP_PREVIEW: &[Binding] = &[
     write(&[ch('a'), ctrl('s')], Verb::Apply, "apply", "apply what is shown"),
@@ -391,8 +394,20 @@ mod tests {
     #[test]
     fn no_key_means_two_things_in_one_place() {
         let places = [
-            OVERVIEW, TRAIL, VERDICT, ROUTES, ROUTE, UPSTREAMS, UPSTREAM, CONSUMERS, CONSUMER, CERTIFICATES,
-            CERTIFICATE, CHANGES, REVISION, SYSTEM,
+            OVERVIEW,
+            TRAIL,
+            VERDICT,
+            ROUTES,
+            ROUTE,
+            UPSTREAMS,
+            UPSTREAM,
+            CONSUMERS,
+            CONSUMER,
+            CERTIFICATES,
+            CERTIFICATE,
+            CHANGES,
+            REVISION,
+            SYSTEM,
         ];
         for place in places {
             let all: Vec<Press> = place.iter().chain(EVERYWHERE).flat_map(|b| b.keys.iter().copied()).collect();

@@ -53,7 +53,8 @@ pub mod plain;
 
 pub mod console;
 
-pub use console::{ConsoleOptions, console, run_console};
+pub use cli::ConsoleOptions;
+pub use console::{console, run_console};
 
 #[cfg(test)]
 mod fake;

@@ -138,10 +138,7 @@ impl Live {
     }
 }
 
-fn averaged(
-    frames: &VecDeque<Frame>,
-    table: impl Fn(&Frame) -> &BTreeMap<String, Rates>,
-) -> BTreeMap<String, Flow> {
+fn averaged(frames: &VecDeque<Frame>, table: impl Fn(&Frame) -> &BTreeMap<String, Rates>) -> BTreeMap<String, Flow> {
     let mut by_name: BTreeMap<&String, Vec<&Rates>> = BTreeMap::new();
     for frame in frames {
         for (name, rates) in table(frame) {

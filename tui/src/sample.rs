@@ -130,12 +130,19 @@ pub(crate) fn frame(second: u64) -> Frame {
             upper_us: vec![1_000, 5_000, 50_000, 500_000, 5_000_000],
             counts: vec![900 + swell, 1_200, 700, 80, if (30..34).contains(&second) { 30 } else { 0 }],
         },
-        routes: [("orders", rates(1_204, 1, 6_000, 61_000)), ("order-page", rates(611, 43, 18_000, 88_000)), ("site", rates(1_080, 0, 1_000, 4_000))]
-            .map(|(name, rates)| (name.to_owned(), rates))
-            .into(),
-        endpoints: [("shop/10.0.0.11:8080", rates(1_150, 1, 5_000, 40_000)), ("shop/10.0.0.12:8080", rates(1_160, 13, 6_000, 90_000))]
-            .map(|(name, rates)| (name.to_owned(), rates))
-            .into(),
+        routes: [
+            ("orders", rates(1_204, 1, 6_000, 61_000)),
+            ("order-page", rates(611, 43, 18_000, 88_000)),
+            ("site", rates(1_080, 0, 1_000, 4_000)),
+        ]
+        .map(|(name, rates)| (name.to_owned(), rates))
+        .into(),
+        endpoints: [
+            ("shop/10.0.0.11:8080", rates(1_150, 1, 5_000, 40_000)),
+            ("shop/10.0.0.12:8080", rates(1_160, 13, 6_000, 90_000)),
+        ]
+        .map(|(name, rates)| (name.to_owned(), rates))
+        .into(),
         upstreams: [("shop", rates(2_310, 14, 5_000, 88_000)), ("catalog", rates(402, 0, 2_000, 9_000))]
             .map(|(name, rates)| (name.to_owned(), rates))
             .into(),
@@ -150,7 +157,13 @@ pub(crate) fn frame(second: u64) -> Frame {
 pub(crate) fn exchange(number: u64) -> ExchangeRecord {
     let failed = number.is_multiple_of(7);
     let limited = number.is_multiple_of(5) && !failed;
-    let status = if failed { 502 } else if limited { 429 } else { 200 };
+    let status = if failed {
+        502
+    } else if limited {
+        429
+    } else {
+        200
+    };
     ExchangeRecord {
         id: format!("0192f3a{number:04x}c7"),
         time_ms: NOW - 20_000 + i64::try_from(number).unwrap() * 311,
@@ -175,8 +188,10 @@ pub(crate) fn exchange(number: u64) -> ExchangeRecord {
             _ => None,
         },
         verdict: match status {
-            502 => "502: endpoint 10.0.0.12:8080 accepted the request and closed the connection after 1.0 s without a \
-                    byte of reply. It was not tried again: POST may have been processed.",
+            502 => {
+                "502: endpoint 10.0.0.12:8080 accepted the request and closed the connection after 1.0 s without a \
+                    byte of reply. It was not tried again: POST may have been processed."
+            }
             429 => "429: consumer acme is over gold-limit (100/s, burst 200); it may try again in 1 s.",
             _ => "200: answered by endpoint 10.0.0.12:8080.",
         }
@@ -335,13 +350,16 @@ pub(crate) fn app(theme: Theme) -> App {
     for number in 0..60 {
         update(&mut app, Event::Stream(Box::new(weirgate_store::wire::Event::Exchange(exchange(number)))));
     }
-    update(&mut app, Event::Stream(Box::new(weirgate_store::wire::Event::Health(HealthEvent {
-        time_ms: NOW - 192_000,
-        upstream: "shop".into(),
-        address: "10.0.0.13:8080".into(),
-        health: EndpointHealth::Down,
-        reason: "health check got 500 three times (want 200)".into(),
-    }))));
+    update(
+        &mut app,
+        Event::Stream(Box::new(weirgate_store::wire::Event::Health(HealthEvent {
+            time_ms: NOW - 192_000,
+            upstream: "shop".into(),
+            address: "10.0.0.13:8080".into(),
+            health: EndpointHealth::Down,
+            reason: "health check got 500 three times (want 200)".into(),
+        }))),
+    );
     app
 }
 

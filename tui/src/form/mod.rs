@@ -151,6 +151,11 @@ impl Form {
         self.fields.iter().any(Field::changed)
     }
 
+    /// Whether keys go into the fields now.
+    pub fn stage_takes_keys(&self) -> bool {
+        matches!(self.stage, Stage::Editing)
+    }
+
     pub fn field(&self, path: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.doc.path == path)
     }
@@ -308,17 +313,10 @@ fn joined(value: Option<&serde_json::Value>) -> String {
 }
 
 pub use consumer::new_consumer;
-pub use endpoint::{endpoint, request as override_request};
-pub use key::issue_key;
-pub(crate) use route::{path_of, policies_of};
 pub(crate) use endpoint::mode_name;
-pub(crate) use upstream::check_text;
+pub use endpoint::{endpoint, request as override_request};
+pub use key::{expires as key_expires, issue_key};
 pub use route::{edit_route, new_route};
+pub(crate) use route::{path_of, policies_of};
+pub(crate) use upstream::check_text;
 pub use upstream::{edit_upstream, new_upstream};
-
-impl Form {
-    /// Whether keys go into the fields now.
-    pub fn stage_takes_keys(&self) -> bool {
-        matches!(self.stage, Stage::Editing)
-    }
-}

@@ -55,7 +55,11 @@ pub fn edit_upstream(live: &Live, name: &str) -> Option<Form> {
     let object = live.object(Kind::Upstream, name)?.clone();
     let subject = Subject::Object { kind: Kind::Upstream, name: Some(name.to_owned()) };
     let fields = fields_of(&object);
-    Some(Form { base: live.base(Kind::Upstream), object, ..Form::new(subject, format!("edit upstream {name}"), fields) })
+    Some(Form {
+        base: live.base(Kind::Upstream),
+        object,
+        ..Form::new(subject, format!("edit upstream {name}"), fields)
+    })
 }
 
 fn fields_of(object: &Json) -> Vec<Field> {

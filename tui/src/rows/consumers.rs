@@ -71,7 +71,11 @@ fn key_cells(app: &App, key: &KeyInfo) -> Vec<Cell> {
         Cell::text(key.id.clone()).tone(Tone::Strong),
         Cell::text(format!("{}…", key.prefix)),
         Cell::number(key.created_ms as f64, created),
-        Cell::number(key.expires_ms.unwrap_or(i64::MAX) as f64, expires).tone(if over { Tone::Bad } else { Tone::Plain }),
+        Cell::number(key.expires_ms.unwrap_or(i64::MAX) as f64, expires).tone(if over {
+            Tone::Bad
+        } else {
+            Tone::Plain
+        }),
         Cell::text(key.comment.clone()),
     ]
 }

@@ -15,7 +15,7 @@ use crate::attention::{Level, attention};
 use crate::list::{Cell, Column, ListId, Row};
 use crate::theme::Tone;
 
-pub use routes::{RouteFacts, route_facts};
+pub use routes::{RouteFacts, error_tone, route_facts};
 pub use upstreams::{health_mark, health_word};
 
 const fn left(title: &'static str, min: usize, max: usize) -> Column {
@@ -26,7 +26,7 @@ const fn right(title: &'static str, width: usize) -> Column {
     Column { title, min: width, max: width, right: true }
 }
 
-const ATTENTION: &[Column] = &[left("", 1, 1), left("WHAT", 16, 24), left("WHY", 40, 200)];
+const ATTENTION: &[Column] = &[left("", 1, 1), left("WHAT", 16, 18), left("WHY", 40, 200)];
 
 pub fn columns(list: ListId) -> &'static [Column] {
     match list {
@@ -77,7 +77,8 @@ fn attention_rows(app: &App) -> Vec<Row> {
                 Level::Warn => ("!", Tone::Warn),
                 Level::Note => ("~", Tone::Dim),
             };
-            let cells = vec![Cell::text(mark).tone(tone), Cell::text(item.subject).tone(Tone::Strong), Cell::text(item.text)];
+            let cells =
+                vec![Cell::text(mark).tone(tone), Cell::text(item.subject).tone(Tone::Strong), Cell::text(item.text)];
             (item.id, cells)
         })
         .collect()

@@ -8,8 +8,8 @@ use super::{left, right};
 use crate::app::App;
 use crate::form::{path_of, policies_of};
 use crate::list::{Cell, Column, Row};
-use crate::theme::Tone;
 use crate::text;
+use crate::theme::Tone;
 
 pub(super) const COLUMNS: &[Column] = &[
     left("NAME", 12, 24),
@@ -89,7 +89,7 @@ pub(super) fn error_text(errors: u64, counted: u64) -> String {
     if error_tone(errors, counted) == Tone::Bad { format!("!{share}") } else { share }
 }
 
-pub(super) fn error_tone(errors: u64, counted: u64) -> Tone {
+pub fn error_tone(errors: u64, counted: u64) -> Tone {
     let many = errors.saturating_mul(100) >= counted.saturating_mul(crate::attention::ERROR_PERCENT);
     if errors > 0 && many { Tone::Bad } else { Tone::Plain }
 }

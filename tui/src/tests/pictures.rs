@@ -184,7 +184,7 @@ fn keys_are_issued_and_revoked() {
     press(&mut app, "esc i");
     write(&mut app, "mobile app");
     check("key_form", &mut app);
-    let ask = asked(&press(&mut app, "enter"));
+    let ask = asked(&press(&mut app, "ctrl-s"));
     let key = sample::keys("alice").keys[0].clone();
     let issued = IssuedKey { secret: "wg_7f3aQ0Zx2bW9mK4rT8vLsN1pYcD6hJ5e".into(), key };
     sample::answer(&mut app, ask, Answer::Issued(issued));

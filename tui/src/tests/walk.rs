@@ -16,8 +16,8 @@ use crate::update::update;
 use crate::view;
 
 /// Walks, and steps of each.
-const WALKS: u64 = 60;
-const STEPS: u32 = 150;
+const WALKS: u64 = 40;
+const STEPS: u32 = 120;
 
 /// A small generator (xorshift), so that a failing seed can be run again.
 struct Dice(u64);
@@ -127,11 +127,8 @@ fn any_keys_in_any_order() {
         let mut now_ms = sample::NOW;
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
         for step in 0..STEPS {
-            let event = if dice.roll(4) == 0 {
-                random_news(&mut dice, &mut now_ms)
-            } else {
-                Event::Key(random_key(&mut dice))
-            };
+            let event =
+                if dice.roll(4) == 0 { random_news(&mut dice, &mut now_ms) } else { Event::Key(random_key(&mut dice)) };
             let mut effects = update(&mut app, event);
             while let Some(effect) = effects.pop() {
                 if let Effect::Ask(ask) = effect

@@ -148,8 +148,13 @@ fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
         form.take_refusal(refusal);
     } else if let Some(preview) = preview_of(app, ticket) {
         preview.stage = PreviewStage::Refused(refusal);
-    } else {
+    } else if refusal.status != 0 || !asked_by_itself(ask) {
         app.say(NoticeTone::Failed, refusal.detail);
     }
     Vec::new()
+}
+
+/// What no key asked for. If nobody answers that, the banner says so already.
+fn asked_by_itself(ask: &Ask) -> bool {
+    matches!(ask, Ask::Status | Ask::List(_) | Ask::Revisions | Ask::Keys { .. })
 }

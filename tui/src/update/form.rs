@@ -142,9 +142,10 @@ fn commented(form: &Form, change: ChangeRequest) -> ChangeRequest {
 }
 
 fn issue(form: &mut Form, consumer: String) -> Vec<Effect> {
+    let Some(expires) = form::key_expires(form) else { return Vec::new() };
     form.stage = Stage::Applying(None);
     let comment = form.field("comment").map(|field| field.current().trim().to_owned()).unwrap_or_default();
-    vec![Effect::Ask(Ask::IssueKey { ticket: form.ticket, consumer, comment })]
+    vec![Effect::Ask(Ask::IssueKey { ticket: form.ticket, consumer, comment, expires })]
 }
 
 fn override_endpoint(form: &mut Form, upstream: String, address: String) -> Vec<Effect> {

@@ -21,9 +21,9 @@ mod stream;
 
 mod verbs;
 
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::app::{App, Link, NoticeTone, Screen};
+use crate::app::{App, Link, NoticeTone, Popup, Screen};
 use crate::event::{Ask, Effect, Event};
 use crate::keymap;
 use weirgate_store::model::Kind;
@@ -33,10 +33,17 @@ pub use palette::{Command, Entry, entries};
 /// Seconds between two questions for the status while nothing else asks for it.
 const STATUS_EVERY_MS: i64 = 2_000;
 
+/// Characters of a paste that are taken.
+const PASTE_MAX: usize = 4_096;
+
 /// Changes the state by one event; what the world should do comes back.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let effects = match event {
         Event::Key(key) => press(app, key),
+        Event::Paste(text) => {
+            paste(app, &text);
+            Vec::new()
+        }
         Event::Resize { width, height } => {
             app.size = (width, height);
             Vec::new()
@@ -71,6 +78,22 @@ fn press(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         return form::press(app, key, verb);
     }
     verb.map(|verb| verbs::act(app, verb)).unwrap_or_default()
+}
+
+/// Letters where text is typed; a line end is a blank.
+fn paste(app: &mut App, text: &str) {
+    let typing = match app.popups.last() {
+        Some(popup) => matches!(popup, Popup::Palette { .. } | Popup::Filter { .. }),
+        None => matches!(&app.screen, Screen::Form(form) if form.stage_takes_keys()),
+    };
+    if !typing {
+        return;
+    }
+    for c in text.trim_end().chars().take(PASTE_MAX) {
+        let c = if c.is_control() { ' ' } else { c };
+        // Typing asks for nothing.
+        drop(press(app, KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+    }
 }
 
 fn tick(app: &mut App, now_ms: i64) -> Vec<Effect> {

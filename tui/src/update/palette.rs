@@ -15,7 +15,7 @@ use crate::keymap::Verb;
 use crate::theme::Theme;
 
 /// Entries shown at most; typing narrows.
-pub const ENTRIES_MAX: usize = 50;
+const ENTRIES_MAX: usize = 50;
 
 /// Something the palette can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +93,8 @@ fn objects(app: &App) -> impl Iterator<Item = Entry> {
         })
     });
     let consumers = app.live.objects(Kind::Consumer);
-    let issued = consumers
-        .map(|(name, _)| entry(format!("issue key {name}"), "make a new key", Command::Issue(name.clone())));
+    let issued =
+        consumers.map(|(name, _)| entry(format!("issue key {name}"), "make a new key", Command::Issue(name.clone())));
     opened.chain(edited).chain(issued)
 }
 
@@ -109,11 +109,8 @@ fn endpoints(app: &App) -> impl Iterator<Item = Entry> {
                 ("weight", Verb::Weight, "share of the work"),
             ];
             verbs.map(|(word, verb, meaning)| {
-                let command = Command::Endpoint {
-                    verb,
-                    upstream: upstream.name.clone(),
-                    address: endpoint.address.clone(),
-                };
+                let command =
+                    Command::Endpoint { verb, upstream: upstream.name.clone(), address: endpoint.address.clone() };
                 entry(format!("{word} {} {}", upstream.name, endpoint.address), meaning, command)
             })
         })
@@ -211,7 +208,8 @@ mod tests {
 
     #[test]
     fn letters_match_in_order_and_beginnings_count_more() {
-        let rows = [("drain shop 10.0.0.13:8080", "drsh13", true), ("route orders", "ordersx", false), ("quit", "", true)];
+        let rows =
+            [("drain shop 10.0.0.13:8080", "drsh13", true), ("route orders", "ordersx", false), ("quit", "", true)];
         for (words, typed, want) in rows {
             assert_eq!(score(words, typed).is_some(), want, "row {words:?} {typed:?}");
         }

@@ -63,12 +63,15 @@ fn follow_if_needed(app: &mut App) -> Vec<Effect> {
 pub(super) fn leave_form(app: &mut App, then: Option<Tab>) -> Vec<Effect> {
     let dirty = matches!(&app.screen, Screen::Form(form) if form.dirty());
     if dirty {
-        super::popup::push(app, Popup::Confirm(Confirm {
-            title: "leave the form?".to_owned(),
-            lines: vec!["What you typed has not been applied and will be lost.".to_owned()],
-            yes: "leave it",
-            action: Action::Discard(then),
-        }));
+        super::popup::push(
+            app,
+            Popup::Confirm(Confirm {
+                title: "leave the form?".to_owned(),
+                lines: vec!["What you typed has not been applied and will be lost.".to_owned()],
+                yes: "leave it",
+                action: Action::Discard(then),
+            }),
+        );
         return Vec::new();
     }
     match then {

@@ -222,15 +222,18 @@ fn revoke(app: &mut App) -> Vec<Effect> {
         app.say(NoticeTone::Failed, "this key stands in the configuration: remove it from the file and apply that");
         return Vec::new();
     }
-    popup::push(app, Popup::Confirm(Confirm {
-        title: format!("revoke key {id} of {consumer}?"),
-        lines: vec![
-            "Requests with this key get 401 from now on.".to_owned(),
-            "A revoked key never comes back, not even by a rollback.".to_owned(),
-        ],
-        yes: "revoke it",
-        action: Action::Send(Box::new(Ask::RevokeKey { consumer, id })),
-    }))
+    popup::push(
+        app,
+        Popup::Confirm(Confirm {
+            title: format!("revoke key {id} of {consumer}?"),
+            lines: vec![
+                "Requests with this key get 401 from now on.".to_owned(),
+                "A revoked key never comes back, not even by a rollback.".to_owned(),
+            ],
+            yes: "revoke it",
+            action: Action::Send(Box::new(Ask::RevokeKey { consumer, id })),
+        }),
+    )
 }
 
 fn rollback(app: &mut App) -> Vec<Effect> {
@@ -252,7 +255,11 @@ fn rollback(app: &mut App) -> Vec<Effect> {
 }
 
 fn pause(app: &mut App) -> Vec<Effect> {
-    if app.traffic.paused() { app.traffic.follow() } else { app.traffic.pause() }
+    if app.traffic.paused() {
+        app.traffic.follow()
+    } else {
+        app.traffic.pause()
+    }
     Vec::new()
 }
 

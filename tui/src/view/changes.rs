@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use weirgate_store::wire::{Checked, DiffKind, Effects, Problem};
 
-use super::paint::{self, plain, rule, span, wrapped};
+use super::paint::{self, indented, plain, rule, span};
 use crate::app::{App, RevisionView};
 use crate::text;
 use crate::theme::{Theme, Tone};
@@ -69,11 +69,11 @@ pub(super) fn checked_lines(theme: Theme, checked: &Checked, width: u16, tense: 
 
 pub(super) fn problem_lines(theme: Theme, problem: &Problem, tone: Tone, mark: &str, width: u16) -> Vec<Line<'static>> {
     let place = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
-    let mut lines = wrapped(theme, tone, &format!("{mark} {place}{}", problem.message), width.saturating_sub(2));
+    let mut lines = indented(theme, tone, &format!("{mark} {place}{}", problem.message), 1, width);
     if let Some(help) = &problem.help {
-        lines.extend(wrapped(theme, Tone::Plain, &format!("→ {help}"), width.saturating_sub(2)));
+        lines.extend(indented(theme, Tone::Plain, &format!("→ {help}"), 3, width));
     }
-    lines.into_iter().map(|line| Line::from([vec![plain(" ")], line.spans].concat())).collect()
+    lines
 }
 
 fn effects(theme: Theme, effects: &Effects, width: u16) -> Vec<Line<'static>> {
@@ -93,8 +93,7 @@ fn effects(theme: Theme, effects: &Effects, width: u16) -> Vec<Line<'static>> {
     if effects.listeners_closed.is_empty() {
         parts.push("no connection is closed".to_owned());
     }
-    let lines = wrapped(theme, Tone::Plain, &parts.join(" · "), width.saturating_sub(2));
-    lines.into_iter().map(|line| Line::from([vec![plain(" ")], line.spans].concat())).collect()
+    indented(theme, Tone::Plain, &parts.join(" · "), 1, width)
 }
 
 fn diff_text(theme: Theme, diff: &str, width: u16) -> Vec<Line<'static>> {

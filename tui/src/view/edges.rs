@@ -16,37 +16,39 @@ use crate::keymap::{self, Binding, Verb};
 use crate::text;
 use crate::theme::Tone;
 
-/// Left what runs, right the time, between them what is wrong, as much as fits.
+/// Left what runs, right the time, between them what is wrong. Who applied the revision goes first when room is short.
 pub(super) fn header(app: &App, width: u16) -> Line<'static> {
     let theme = app.theme;
-    let mut left = vec![span(theme, Tone::Accent, " weirgate")];
-    match &app.live.status {
-        Some(status) => left.extend(running(app, status)),
-        None => left.push(span(theme, Tone::Dim, "  no answer from the daemon yet")),
-    }
-    let right = format!("{} ", text::clock(app.now_ms, &app.zone));
-    let used: usize = left.iter().map(Span::width).sum();
-    let room = usize::from(width).saturating_sub(used + text::width(&right) + 4);
+    let right = format!("  {} ", text::clock(app.now_ms, &app.zone));
     let (tone, health) = health(app);
-    let health = if room < 4 { String::new() } else { text::fit(&health, room) };
-    let gap = usize::from(width).saturating_sub(used + text::width(&health) + text::width(&right) + 2);
-    left.push(plain(" ".repeat(gap)));
+    let mut left = vec![span(theme, Tone::Accent, " weirgate")];
+    let mut room = usize::from(width).saturating_sub(9 + text::width(&right) + text::width(&health) + 2);
+    let parts = match &app.live.status {
+        Some(status) => running(app, status),
+        None => vec![(Tone::Dim, "  no answer from the daemon yet".to_owned())],
+    };
+    for (tone, part) in parts {
+        match room.checked_sub(text::width(&part)) {
+            Some(rest) => room = rest,
+            None => break,
+        }
+        left.push(span(theme, tone, part));
+    }
+    left.push(plain(" ".repeat(room + 2)));
     left.push(span(theme, tone, health));
-    left.push(span(theme, Tone::Dim, format!("  {right}")));
+    left.push(span(theme, Tone::Dim, right));
     Line::from(left)
 }
 
-fn running(app: &App, status: &StatusReply) -> Vec<Span<'static>> {
+fn running(app: &App, status: &StatusReply) -> Vec<(Tone, String)> {
     let revision = &status.revision;
+    let when = text::clock_short(revision.time_ms, &app.zone);
     vec![
-        span(app.theme, Tone::Strong, format!("  {}", text::fit(&status.instance, 20))),
-        plain(format!("  rev {} ", revision.number)),
-        span(app.theme, Tone::Good, "✓"),
-        span(
-            app.theme,
-            Tone::Dim,
-            format!(" {} {}", text::clock_short(revision.time_ms, &app.zone), text::fit(&revision.author, 20)),
-        ),
+        (Tone::Strong, format!("  {}", text::fit(&status.instance, 20))),
+        (Tone::Plain, format!("  rev {} ", revision.number)),
+        (Tone::Good, "✓".to_owned()),
+        (Tone::Dim, format!(" {when}")),
+        (Tone::Dim, format!(" by {}", text::fit(&revision.author, 24))),
     ]
 }
 
@@ -60,7 +62,9 @@ fn health(app: &App) -> (Tone, String) {
     match (count(Level::Bad), count(Level::Warn)) {
         (0, 0) => (Tone::Good, "✓ all well".to_owned()),
         (0, warnings) => (Tone::Warn, format!("! {}", text::plural(warnings, "warning"))),
-        (_, _) if down > 0 => (Tone::Bad, format!("✗ {down} of {} down", text::plural(endpoints.count() as u64, "endpoint"))),
+        (_, _) if down > 0 => {
+            (Tone::Bad, format!("✗ {down} of {} down", text::plural(endpoints.count() as u64, "endpoint")))
+        }
         (bad, _) => (Tone::Bad, format!("✗ {}", text::plural(bad, "problem"))),
     }
 }
@@ -141,15 +145,21 @@ fn key(app: &App, binding: &Binding) -> [Span<'static>; 2] {
     [span(app.theme, Tone::Accent, binding.key()), plain(format!(" {}  ", binding.label))]
 }
 
-/// The filter as it is typed, in place of the keys.
+/// The filter as it is typed, in place of the keys; what is wrong with it stands on the line above.
 pub(super) fn filter_line(app: &App, frame: &mut Frame<'_>, area: Rect, input: &Input, error: Option<&str>) {
     let theme = app.theme;
-    let hint = match error {
-        Some(error) => span(theme, Tone::Bad, format!("   ! {error}")),
-        None => span(theme, Tone::Dim, "   enter keep   ctrl-u clear   esc as before"),
-    };
-    let typed = vec![span(theme, Tone::Accent, " / "), plain(input.value().to_owned()), hint];
+    let room = usize::from(area.width).saturating_sub(3);
+    let hint = "   enter keep   ctrl-u clear   esc as before";
+    let shown: String = input.value().chars().skip(input.visual_scroll(room)).collect();
+    let hint = if text::width(&shown) + text::width(hint) > room { "" } else { hint };
+    let typed = vec![span(theme, Tone::Accent, " / "), plain(text::fit(&shown, room)), span(theme, Tone::Dim, hint)];
     paint::line(frame, area, Line::from(typed));
-    let x = area.x.saturating_add(3).saturating_add(u16::try_from(input.visual_cursor()).unwrap_or(0));
+    if let Some(error) = error {
+        let above = Rect { y: area.y.saturating_sub(2), height: 2.min(area.y), ..area };
+        frame.render_widget(Clear, above);
+        paint::lines(frame, above, paint::indented(theme, Tone::Bad, &format!("! {error}"), 1, area.width));
+    }
+    let column = input.visual_cursor().saturating_sub(input.visual_scroll(room));
+    let x = area.x.saturating_add(3).saturating_add(u16::try_from(column).unwrap_or(0));
     frame.set_cursor_position(Position { x: x.min(area.right().saturating_sub(1)), y: area.y });
 }

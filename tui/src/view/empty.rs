@@ -4,7 +4,7 @@
 use ratatui::text::Line;
 use weirgate_store::model::Kind;
 
-use super::paint::{span, wrapped};
+use super::paint::indented;
 use crate::app::App;
 use crate::list::ListId;
 use crate::theme::Tone;
@@ -20,17 +20,9 @@ pub(super) fn lines(app: &App, list: ListId, width: u16) -> Vec<Line<'static>> {
     };
     let how = if app.write_refusal().is_some() && list != ListId::Attention { "" } else { how };
     let mut lines = vec![Line::default()];
-    lines.extend(wrapped(app.theme, Tone::Plain, what, width.saturating_sub(2)));
-    if !how.is_empty() {
-        lines.extend(wrapped(app.theme, Tone::Accent, how, width.saturating_sub(2)));
-    }
-    lines.into_iter().map(|line| indented(app, line)).collect()
-}
-
-fn indented(app: &App, line: Line<'static>) -> Line<'static> {
-    let mut spans = vec![span(app.theme, Tone::Plain, "  ")];
-    spans.extend(line.spans);
-    Line::from(spans)
+    lines.extend(indented(app.theme, Tone::Plain, what, 2, width));
+    lines.extend(indented(app.theme, Tone::Accent, how, 2, width));
+    lines
 }
 
 fn known(app: &App, list: ListId) -> bool {

@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::Line;
 
 use super::changes::{Tense, checked_lines, problem_lines};
-use super::paint::{self, labelled, plain, rule, span, wrapped};
+use super::paint::{self, indented, labelled, plain, rule, span};
 use crate::app::App;
 use crate::form::{Doc, Field, Form, Stage, Subject, Value, effect_lines};
 use crate::text;
@@ -54,14 +54,11 @@ fn fields(app: &App, frame: &mut Frame<'_>, area: Rect, form: &Form) {
         }
         lines.push(field_line(app, field, here, area.width));
         if let Some(problem) = &field.error {
-            let said = wrapped(app.theme, Tone::Bad, &format!("✗ {}", problem.message), area.width.saturating_sub(17));
-            let help = problem.help.iter().flat_map(|help| {
-                wrapped(app.theme, Tone::Plain, &format!("→ {help}"), area.width.saturating_sub(17))
-            });
-            let indent = " ".repeat(LABEL + 3);
-            lines.extend(said.into_iter().chain(help).map(|line| {
-                Line::from([vec![plain(indent.clone())], line.spans].concat())
-            }));
+            let indent = LABEL + 3;
+            lines.extend(indented(app.theme, Tone::Bad, &format!("✗ {}", problem.message), indent, area.width));
+            if let Some(help) = &problem.help {
+                lines.extend(indented(app.theme, Tone::Plain, &format!("→ {help}"), indent, area.width));
+            }
         }
     }
     let height = usize::from(area.height).max(1);
@@ -139,10 +136,7 @@ fn explanation(app: &App, form: &Form, width: u16) -> Vec<Line<'static>> {
 }
 
 fn meaning(app: &App, doc: &Doc, width: u16) -> Vec<Line<'static>> {
-    let mut lines: Vec<Line<'static>> = wrapped(app.theme, Tone::Plain, doc.meaning, width.saturating_sub(2))
-        .into_iter()
-        .map(|line| Line::from([vec![plain(" ")], line.spans].concat()))
-        .collect();
+    let mut lines = indented(app.theme, Tone::Plain, doc.meaning, 1, width);
     for (label, value) in [("unit", doc.unit), ("default", doc.default), ("example", doc.example)] {
         if !value.is_empty() {
             lines.extend(labelled(app.theme, label, value, width));
@@ -181,8 +175,7 @@ fn consequences(
         (None, Subject::Endpoint { .. }) => {
             let mut lines = vec![rule(app.theme, "If applied", "", width)];
             for line in effect_lines(&app.live, form) {
-                let said = wrapped(app.theme, Tone::Plain, &line, width.saturating_sub(2));
-                lines.extend(said.into_iter().map(|line| Line::from([vec![plain(" ")], line.spans].concat())));
+                lines.extend(indented(app.theme, Tone::Plain, &line, 1, width));
             }
             lines
         }

@@ -54,7 +54,7 @@ fn gone(app: &App, frame: &mut Frame<'_>, area: Rect, kind: &str, name: &str) {
         "Waiting for the daemon.".to_owned()
     };
     let lines = vec![rule(app.theme, &format!("{kind} ▸ {name}"), "", area.width), Line::default()];
-    let said = paint::wrapped(app.theme, Tone::Plain, &format!("  {words}"), area.width);
+    let said = paint::indented(app.theme, Tone::Plain, &words, 2, area.width);
     paint::lines(frame, area, [lines, said].concat());
 }
 
@@ -97,12 +97,8 @@ fn value_words(value: &Json) -> String {
 }
 
 /// Kinds of policies in running order, with the phase each belongs to.
-const ORDER: [(&str, &str); 4] = [
-    ("api_key", "authenticate"),
-    ("rate_limit", "limit"),
-    ("request_headers", "request"),
-    ("reply_headers", "reply"),
-];
+const ORDER: [(&str, &str); 4] =
+    [("api_key", "authenticate"), ("rate_limit", "limit"), ("request_headers", "request"), ("reply_headers", "reply")];
 
 /// Each policy of a route with its phase, name and meaning, in running order.
 fn policies(app: &App, route: &Json, width: u16) -> Vec<Line<'static>> {
@@ -192,7 +188,8 @@ fn selected_reason(app: &App, status: &weirgate_store::wire::UpstreamStatus, wid
         let words = format!("{mode}{weight}, by {} {since} ago{reason}", over.owner);
         lines.extend(labelled(app.theme, "override", &words, width));
     }
-    let counted = format!("{} requests, {} errors since start", text::count(endpoint.requests), text::count(endpoint.errors));
+    let counted =
+        format!("{} requests, {} errors since start", text::count(endpoint.requests), text::count(endpoint.errors));
     lines.extend(labelled(app.theme, "counted", &counted, width));
     lines
 }
@@ -216,7 +213,8 @@ pub(super) fn consumer(app: &App, frame: &mut Frame<'_>, area: Rect, name: &str)
     lines.extend(flow_line(app, app.live.consumers.get(name)));
     lines.extend(labelled(app.theme, "groups", &groups, area.width));
     let [head, body] =
-        Layout::vertical([Constraint::Length(u16::try_from(lines.len()).unwrap_or(3)), Constraint::Fill(1)]).areas(area);
+        Layout::vertical([Constraint::Length(u16::try_from(lines.len()).unwrap_or(3)), Constraint::Fill(1)])
+            .areas(area);
     paint::lines(frame, head, lines);
     table::titled(app, frame, body, ListId::Keys, "Keys");
 }
@@ -227,7 +225,8 @@ pub(super) fn certificate(app: &App, frame: &mut Frame<'_>, area: Rect, name: &s
     };
     let text = |field: &str| object.get(field).and_then(Json::as_str).unwrap_or_default();
     let mut lines = vec![rule(app.theme, &format!("certificates ▸ {name}"), "", area.width)];
-    let key = if text("key").trim_start().starts_with(weirgate_store::model::PEM) { "(private key)" } else { text("key") };
+    let key =
+        if text("key").trim_start().starts_with(weirgate_store::model::PEM) { "(private key)" } else { text("key") };
     lines.extend(labelled(app.theme, "key", key, area.width));
     lines.push(rule(app.theme, "Chain", "", area.width));
     lines.extend(text("chain").lines().map(|line| Line::from(plain(format!("  {line}")))));

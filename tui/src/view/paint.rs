@@ -54,6 +54,13 @@ pub(super) fn wrapped(theme: Theme, tone: Tone, sentence: &str, width: u16) -> V
     text::wrap(sentence, cells).into_iter().map(|part| Line::from(span(theme, tone, part))).collect()
 }
 
+/// A sentence broken into lines that all begin so many cells to the right.
+pub(super) fn indented(theme: Theme, tone: Tone, sentence: &str, indent: usize, width: u16) -> Vec<Line<'static>> {
+    let room = width.saturating_sub(u16::try_from(indent).unwrap_or(0));
+    let lines = wrapped(theme, tone, sentence, room).into_iter();
+    lines.map(|line| Line::from([vec![plain(" ".repeat(indent))], line.spans].concat())).collect()
+}
+
 /// A label and a value, the value broken into lines under itself.
 pub(super) fn labelled(theme: Theme, label: &str, value: &str, width: u16) -> Vec<Line<'static>> {
     const LABEL: usize = 13;
@@ -74,16 +81,13 @@ pub(super) fn labelled(theme: Theme, label: &str, value: &str, width: u16) -> Ve
 pub(super) fn window(frame: &mut Frame<'_>, theme: Theme, area: Rect, title: &str, size: (u16, u16)) -> Rect {
     let width = size.0.saturating_add(4).min(area.width);
     let height = size.1.saturating_add(2).min(area.height);
-    let outer = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let outer = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     frame.render_widget(Clear, outer);
-    let block = ratatui::widgets::Block::bordered()
-        .border_style(theme.style(Tone::Accent))
-        .title(span(theme, Tone::Accent, format!(" {} ", text::fit(title, usize::from(width).saturating_sub(4)))));
+    let block = ratatui::widgets::Block::bordered().border_style(theme.style(Tone::Accent)).title(span(
+        theme,
+        Tone::Accent,
+        format!(" {} ", text::fit(title, usize::from(width).saturating_sub(4))),
+    ));
     let inner = block.inner(outer);
     frame.render_widget(block, outer);
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }

@@ -48,7 +48,12 @@ fn help(app: &App, frame: &mut Frame<'_>, area: Rect, scroll: u16) {
     let local = keymap::of_screen(&app.screen).iter().filter(|binding| writable || !binding.writes);
     lines.extend(local.flat_map(|binding| key_lines(app, binding, width)));
     if let Some(refusal) = app.write_refusal() {
-        lines.extend(wrapped(app.theme, Tone::Warn, &format!("! Keys that change something are hidden. {refusal}."), width));
+        lines.extend(wrapped(
+            app.theme,
+            Tone::Warn,
+            &format!("! Keys that change something are hidden. {refusal}."),
+            width,
+        ));
     }
     if !matches!(app.screen, Screen::Form(_)) {
         lines.push(rule(app.theme, "Keys everywhere", "", width));
@@ -74,7 +79,9 @@ fn key_lines(app: &App, binding: &Binding, width: u16) -> Vec<Line<'static>> {
 /// What a screen is for.
 fn purpose(screen: &Screen) -> &'static str {
     match screen {
-        Screen::Tab(Tab::Overview) => "Is it healthy, and if not, who. Every line under \"needs attention\" can be opened.",
+        Screen::Tab(Tab::Overview) => {
+            "Is it healthy, and if not, who. Every line under \"needs attention\" can be opened."
+        }
         Screen::Tab(Tab::Traffic) => {
             "Requests as they finish, newest first. Moving the cursor pauses; enter opens one with its whole story. \
              Fields of a filter: status ms attempts method host path route upstream endpoint consumer client fault id. \

@@ -68,8 +68,8 @@ fn lately(app: &App, frame: &mut Frame<'_>, area: Rect) {
         ]));
     }
     if lines.len() == 1 {
-        let words = "  Nothing since this console was opened. Health, changes and overrides appear here.";
-        lines.extend(paint::wrapped(app.theme, Tone::Dim, words, area.width));
+        let words = "Nothing since this console was opened. Health, changes and overrides appear here.";
+        lines.extend(paint::indented(app.theme, Tone::Dim, words, 2, area.width));
     }
     paint::lines(frame, area, lines);
 }

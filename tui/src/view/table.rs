@@ -101,7 +101,13 @@ fn heading(app: &App, state: &ListState, columns: &[Column], widths: &[usize]) -
     let mut out = " ".repeat(MARK);
     for (i, (column, width)) in columns.iter().zip(widths).enumerate() {
         let arrow = match state.sort {
-            Some(sorted) if sorted == i => if state.descending { "▼" } else { "▲" },
+            Some(sorted) if sorted == i => {
+                if state.descending {
+                    "▼"
+                } else {
+                    "▲"
+                }
+            }
             _ => "",
         };
         let title = format!("{}{arrow}", text::fit(column.title, width.saturating_sub(text::width(arrow))));

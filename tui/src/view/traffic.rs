@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use weirgate_store::wire::ExchangeRecord;
 
-use super::paint::{self, plain, rule, span, wrapped};
+use super::paint::{self, indented, plain, rule, span};
 use crate::app::App;
 use crate::text;
 use crate::theme::Tone;
@@ -43,7 +43,8 @@ fn title(app: &App, width: u16) -> Line<'static> {
         true => format!("paused, {} more came", text::count(traffic.unseen() as u64)),
         false => format!("following, {}/s", text::rate(app.live.total().requests)),
     };
-    let filter = if traffic.query.text.is_empty() { String::new() } else { format!("  filter: {}", traffic.query.text) };
+    let filter =
+        if traffic.query.text.is_empty() { String::new() } else { format!("  filter: {}", traffic.query.text) };
     rule(app.theme, &format!("traffic{filter}"), &right, width)
 }
 
@@ -54,7 +55,7 @@ fn nothing(app: &App, width: u16) -> Vec<Line<'static>> {
         (_, true) => "Nothing to show.",
     };
     let mut lines = vec![Line::default()];
-    lines.extend(wrapped(app.theme, Tone::Plain, &format!("  {words}"), width.saturating_sub(2)));
+    lines.extend(indented(app.theme, Tone::Plain, words, 2, width));
     lines
 }
 

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use weirgate_store::wire::ExchangeRecord;
 
-use super::paint::{self, labelled, plain, rule, span, wrapped};
+use super::paint::{self, indented, labelled, plain, rule, span};
 use super::traffic::status_tone;
 use crate::app::App;
 use crate::text;
@@ -27,24 +27,16 @@ fn card(app: &App, record: &ExchangeRecord, width: u16) -> Vec<Line<'static>> {
         plain(format!("   {}", text::micros(record.duration_us))),
     ]));
     lines.push(rule(theme, "Verdict", record.fault.as_deref().unwrap_or(""), width));
-    lines.extend(indented(wrapped(theme, Tone::Plain, &record.verdict, width.saturating_sub(2))));
+    lines.extend(indented(theme, Tone::Plain, &record.verdict, 2, width));
     lines.push(rule(theme, "Timeline", &attempts(record), width));
     lines.extend(timeline(app, record, width));
     lines.push(rule(theme, "Why here", "", width));
     for reason in &record.why {
-        lines.extend(indented(wrapped(theme, Tone::Plain, reason, width.saturating_sub(2))));
+        lines.extend(indented(theme, Tone::Plain, reason, 2, width));
     }
     lines.push(rule(theme, "Facts", "", width));
     lines.extend(facts(app, record, width));
     lines
-}
-
-fn indented(lines: Vec<Line<'static>>) -> impl Iterator<Item = Line<'static>> {
-    lines.into_iter().map(|line| {
-        let mut spans = vec![plain("  ")];
-        spans.extend(line.spans);
-        Line::from(spans)
-    })
 }
 
 fn attempts(record: &ExchangeRecord) -> String {
