@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Rows of the table of upstreams and of the endpoints of one.
+
+use weirgate_store::model::Kind;
+use weirgate_store::wire::{EndpointHealth, EndpointStatus, OverrideMode, UpstreamStatus};
+
+use super::routes::{error_text, error_tone};
+use super::{left, right};
+use crate::app::App;
+use crate::list::{Cell, Column, Row};
+use crate::text;
+use crate::theme::Tone;
+
+pub(super) const COLUMNS: &[Column] = &[
+    left("", 1, 1),
+    left("NAME", 12, 24),
+    right("UP", 5),
+    right("REQ/S", 8),
+    right("ERR", 7),
+    right("P99", 8),
+    right("IN-FLIGHT", 9),
+    left("BALANCE", 13, 16),
+    left("WHY", 20, 100),
+];
+
+pub(super) const ENDPOINTS: &[Column] = &[
+    left("", 1, 1),
+    left("ADDRESS", 16, 24),
+    left("STATE", 8, 11),
+    right("SINCE", 9),
+    right("WEIGHT", 6),
+    right("IN-FLIGHT", 9),
+    right("REQ/S", 7),
+    right("ERR", 7),
+    left("WHY", 20, 120),
+];
+
+pub(super) fn rows(app: &App) -> Vec<Row> {
+    let Some(status) = &app.live.status else {
+        let known = app.live.objects(Kind::Upstream);
+        return known.map(|(name, _)| (name.clone(), vec![Cell::text("?"), Cell::text(name.clone())])).collect();
+    };
+    status.upstreams.iter().map(|upstream| (upstream.name.clone(), cells(app, upstream))).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sort keys need three digits")]
+fn cells(app: &App, upstream: &UpstreamStatus) -> Vec<Cell> {
+    let flow = app.live.upstreams.get(&upstream.name).copied().unwrap_or_default();
+    let all = upstream.endpoints.len();
+    let usable = upstream.usable as usize;
+    let (mark, tone) = match usable {
+        0 => ("✗", Tone::Bad),
+        some if some < all => ("!", Tone::Warn),
+        _ => ("✓", Tone::Good),
+    };
+    let in_flight: u64 = upstream.endpoints.iter().map(|e| u64::from(e.in_flight)).sum();
+    vec![
+        Cell::text(mark).tone(tone),
+        Cell::text(upstream.name.clone()).tone(Tone::Strong),
+        Cell::number(f64::from(upstream.usable), format!("{usable}/{all}")).tone(tone),
+        Cell::number(flow.requests, text::rate(flow.requests)),
+        Cell::number(flow.errors as f64 / flow.counted.max(1) as f64, error_text(flow.errors, flow.counted))
+            .tone(error_tone(flow.errors, flow.counted)),
+        Cell::number(flow.p99_us as f64, text::micros(flow.p99_us)),
+        Cell::number(in_flight as f64, text::count(in_flight)),
+        Cell::text(upstream.balance.clone()),
+        Cell::text(worst(upstream)),
+    ]
+}
+
+/// The first endpoint that does not take work, and why.
+fn worst(upstream: &UpstreamStatus) -> String {
+    let down = upstream.endpoints.iter().find(|endpoint| health_mark(endpoint).1 != Tone::Good);
+    down.map_or_else(String::new, |e| format!("{} {}: {}", e.address, health_word(e), why(e)))
+}
+
+pub(super) fn endpoints(app: &App, upstream: &str) -> Vec<Row> {
+    let status = app.live.status.as_ref();
+    let upstream = status.and_then(|status| status.upstreams.iter().find(|u| u.name == upstream));
+    let Some(upstream) = upstream else { return Vec::new() };
+    let rows = upstream.endpoints.iter();
+    rows.map(|endpoint| (endpoint.address.clone(), endpoint_cells(app, &upstream.name, endpoint))).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sort keys need three digits")]
+fn endpoint_cells(app: &App, upstream: &str, endpoint: &EndpointStatus) -> Vec<Cell> {
+    let flow = app.live.endpoints.get(&format!("{upstream}/{}", endpoint.address)).copied().unwrap_or_default();
+    let (mark, tone) = health_mark(endpoint);
+    let since = endpoint.overridden.as_ref().map_or(endpoint.since_ms, |o| o.since_ms);
+    let weight = if endpoint.weight == endpoint.configured_weight {
+        endpoint.weight.to_string()
+    } else {
+        format!("~{}", endpoint.weight)
+    };
+    vec![
+        Cell::text(mark).tone(tone),
+        Cell::text(endpoint.address.clone()).tone(Tone::Strong),
+        Cell::text(health_word(endpoint)).tone(tone),
+        Cell::number(since as f64, text::span(app.now_ms - since)),
+        Cell::number(f64::from(endpoint.weight), weight),
+        Cell::number(f64::from(endpoint.in_flight), text::count(endpoint.in_flight.into())),
+        Cell::number(flow.requests, text::rate(flow.requests)),
+        Cell::number(flow.errors as f64 / flow.counted.max(1) as f64, error_text(flow.errors, flow.counted))
+            .tone(error_tone(flow.errors, flow.counted)),
+        Cell::text(why(endpoint)),
+    ]
+}
+
+/// The symbol of an endpoint and what it means: an override says more than the health below it.
+pub fn health_mark(endpoint: &EndpointStatus) -> (&'static str, Tone) {
+    match (endpoint.overridden.as_ref().map(|o| o.mode), endpoint.health) {
+        (Some(OverrideMode::Drain | OverrideMode::Maint), _) => ("~", Tone::Warn),
+        (_, EndpointHealth::Up) => ("✓", Tone::Good),
+        (_, EndpointHealth::Down) => ("✗", Tone::Bad),
+        (_, EndpointHealth::Unknown) => ("?", Tone::Dim),
+    }
+}
+
+pub fn health_word(endpoint: &EndpointStatus) -> &'static str {
+    match (endpoint.overridden.as_ref().map(|o| o.mode), endpoint.health) {
+        (Some(OverrideMode::Drain), _) => "draining",
+        (Some(OverrideMode::Maint), _) => "maintenance",
+        (_, EndpointHealth::Up) if endpoint.backup => "backup",
+        (_, EndpointHealth::Up) => "up",
+        (_, EndpointHealth::Down) => "down",
+        (_, EndpointHealth::Unknown) => "unknown",
+    }
+}
+
+fn why(endpoint: &EndpointStatus) -> String {
+    match &endpoint.overridden {
+        Some(over) if over.mode != OverrideMode::Ready || over.weight.is_some() => {
+            let reason = if over.reason.is_empty() { "no reason given" } else { &over.reason };
+            format!("by {}: {reason}", over.owner)
+        }
+        _ => endpoint.reason.clone(),
+    }
+}

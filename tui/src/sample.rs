@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Fixed data for tests: a gateway on a bad afternoon. One endpoint is down, one consumer is refused, one route has
+//! slow replies.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test data")]
+
+use serde_json::json;
+use weirgate_store::model::Kind;
+use weirgate_store::wire::*;
+
+use crate::app::App;
+use crate::event::{Answer, Ask, Event};
+use crate::theme::Theme;
+use crate::update::update;
+
+/// 2026-03-03 14:37:08 UTC.
+pub(crate) const NOW: i64 = 1_772_548_628_000;
+
+pub(crate) fn revision(number: u64) -> RevisionInfo {
+    let comments = ["", "edit route orders", "new consumer acme", "weights for the sale", "rollback to 209"];
+    RevisionInfo {
+        number,
+        time_ms: NOW - 2_108_000 - (212_i64 - i64::try_from(number).unwrap()) * 5_400_000,
+        author: if number.is_multiple_of(3) { "ben (command line)" } else { "ana (console)" }.into(),
+        comment: comments[usize::try_from(number).unwrap() % 5].into(),
+        added: u32::from(number.is_multiple_of(5)),
+        changed: 1,
+        removed: 0,
+    }
+}
+
+fn endpoint(address: &str, in_flight: u32) -> EndpointStatus {
+    EndpointStatus {
+        address: address.into(),
+        health: EndpointHealth::Up,
+        reason: "health check passes: GET /healthz got 200 in 2 ms".into(),
+        since_ms: NOW - 93_600_000,
+        weight: 1,
+        configured_weight: 1,
+        backup: false,
+        in_flight,
+        requests: 1_204_331,
+        errors: 112,
+        overridden: None,
+    }
+}
+
+pub(crate) fn status() -> StatusReply {
+    let mut down = endpoint("10.0.0.13:8080", 0);
+    down.health = EndpointHealth::Down;
+    down.since_ms = NOW - 192_000;
+    down.reason = "health check got 500 three times (want 200)".into();
+    let mut drained = endpoint("10.0.1.2:9000", 6);
+    drained.overridden = Some(EndpointOverride {
+        mode: OverrideMode::Drain,
+        weight: None,
+        owner: "ben".into(),
+        reason: "kernel update".into(),
+        since_ms: NOW - 40_000,
+    });
+    let upstream = |name: &str, usable, endpoints| UpstreamStatus {
+        name: name.into(),
+        balance: "least-request".into(),
+        usable,
+        endpoints,
+    };
+    StatusReply {
+        version: "0.1.0".into(),
+        instance: "edge-1".into(),
+        pid: 4242,
+        started_ms: NOW - 1_040_400_000,
+        now_ms: NOW,
+        workers: 2,
+        revision: revision(212),
+        store: StoreStatus { health: StoreHealth::Ok, message: "212 revisions, last fsync 14:02".into() },
+        connections: 8_120,
+        connections_max: 50_000,
+        listeners: vec![
+            ListenerStatus {
+                name: "web".into(),
+                address: "0.0.0.0:80".into(),
+                protocol: "http".into(),
+                connections: 1_020,
+                connections_max: 50_000,
+            },
+            ListenerStatus {
+                name: "web-tls".into(),
+                address: "0.0.0.0:443".into(),
+                protocol: "https".into(),
+                connections: 7_100,
+                connections_max: 50_000,
+            },
+        ],
+        upstreams: vec![
+            upstream("catalog", 1, vec![endpoint("10.0.1.1:9000", 6), drained]),
+            upstream("shop", 2, vec![endpoint("10.0.0.11:8080", 19), endpoint("10.0.0.12:8080", 25), down]),
+        ],
+        role: "admin".into(),
+        draining: false,
+    }
+}
+
+fn rates(requests: u64, server_errors: u64, p50_us: u64, p99_us: u64) -> Rates {
+    Rates {
+        requests,
+        server_errors,
+        p50_us,
+        p99_us,
+        in_flight: requests / 60,
+        bytes_in: requests * 1_500,
+        bytes_out: requests * 14_200,
+        ..Rates::default()
+    }
+}
+
+/// One of sixty seconds; traffic swells, and errors come once.
+pub(crate) fn frame(second: u64) -> Frame {
+    let swell = [0, 120, 260, 410, 520, 560, 520, 410, 260, 120][usize::try_from(second % 10).unwrap()];
+    let requests = 2_900 + swell;
+    let errors = if (30..34).contains(&second) { 90 } else { 14 };
+    let mut acme = rates(131, 0, 3_000, 20_000);
+    acme.refused = 31;
+    let mut total = rates(requests, errors, 4_000, 61_000);
+    total.refused = 31;
+    Frame {
+        time_ms: NOW - 60_000 + i64::try_from(second).unwrap() * 1_000,
+        sequence: second,
+        connections: 8_120,
+        total,
+        latency: LatencyHistogram {
+            upper_us: vec![1_000, 5_000, 50_000, 500_000, 5_000_000],
+            counts: vec![900 + swell, 1_200, 700, 80, if (30..34).contains(&second) { 30 } else { 0 }],
+        },
+        routes: [
+            ("orders", rates(1_204, 1, 6_000, 61_000)),
+            ("order-page", rates(611, 43, 18_000, 88_000)),
+            ("site", rates(1_080, 0, 1_000, 4_000)),
+        ]
+        .map(|(name, rates)| (name.to_owned(), rates))
+        .into(),
+        endpoints: [
+            ("shop/10.0.0.11:8080", rates(1_150, 1, 5_000, 40_000)),
+            ("shop/10.0.0.12:8080", rates(1_160, 13, 6_000, 90_000)),
+        ]
+        .map(|(name, rates)| (name.to_owned(), rates))
+        .into(),
+        upstreams: [("shop", rates(2_310, 14, 5_000, 88_000)), ("catalog", rates(402, 0, 2_000, 9_000))]
+            .map(|(name, rates)| (name.to_owned(), rates))
+            .into(),
+        consumers: [("acme", acme), ("alice", rates(97, 0, 4_000, 22_000))]
+            .map(|(name, rates)| (name.to_owned(), rates))
+            .into(),
+        memory_bytes: 96 << 20,
+        worker_cpu_percent: vec![41.0, 44.0],
+    }
+}
+
+pub(crate) fn exchange(number: u64) -> ExchangeRecord {
+    let failed = number.is_multiple_of(7);
+    let limited = number.is_multiple_of(5) && !failed;
+    let status = if failed {
+        502
+    } else if limited {
+        429
+    } else {
+        200
+    };
+    ExchangeRecord {
+        id: format!("0192f3a{number:04x}c7"),
+        time_ms: NOW - 20_000 + i64::try_from(number).unwrap() * 311,
+        client: "198.51.100.7:50412".into(),
+        listener: "web-tls".into(),
+        protocol: "HTTP/2".into(),
+        method: if number.is_multiple_of(3) { "POST" } else { "GET" }.into(),
+        host: "api.example.com".into(),
+        path: format!("/pages/order/{}", 700 + number),
+        status,
+        duration_us: if failed { 1_004_000 } else { 4_100 + number * 700 },
+        bytes_in: 320,
+        bytes_out: 14_208,
+        route: Some("order-page".into()),
+        upstream: (!limited).then(|| "shop".into()),
+        endpoint: (!limited).then(|| "10.0.0.12:8080".into()),
+        consumer: Some(if limited { "acme" } else { "alice" }.into()),
+        attempts: u32::from(!limited),
+        fault: match status {
+            502 => Some("endpoint-closed".into()),
+            429 => Some("limit-exceeded".into()),
+            _ => None,
+        },
+        verdict: match status {
+            502 => {
+                "502: endpoint 10.0.0.12:8080 accepted the request and closed the connection after 1.0 s without a \
+                    byte of reply. It was not tried again: POST may have been processed."
+            }
+            429 => "429: consumer acme is over gold-limit (100/s, burst 200); it may try again in 1 s.",
+            _ => "200: answered by endpoint 10.0.0.12:8080.",
+        }
+        .into(),
+        timeline: [("route", 10), ("keys", 20), ("limit", 10), ("connect", 0), ("wait", 1_003_800), ("reply", 160)]
+            .map(|(stage, micros)| TimelineStep { stage: stage.into(), micros })
+            .into(),
+        why: vec![
+            "route order-page: template /pages/order/{id} is longer than prefix / of site".into(),
+            "policies: partner-key found alice; gold-limit has 41 of 200 left".into(),
+            "balance least-request: 10.0.0.12:8080 (3 in flight) over 10.0.0.11:8080 (5 in flight)".into(),
+        ],
+    }
+}
+
+pub(crate) fn objects(kind: Kind) -> ObjectList {
+    let objects = match kind {
+        Kind::Listener => json!({
+            "web": { "address": "0.0.0.0:80", "protocol": "http" },
+            "web-tls": { "address": "0.0.0.0:443", "protocol": "https", "certificates": ["site"] },
+        }),
+        Kind::Certificate => json!({
+            "site": {
+                "chain": "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n",
+                "key": "stored:4be1f0aa93d27c55",
+            },
+        }),
+        Kind::Upstream => json!({
+            "catalog": { "endpoints": [{ "address": "10.0.1.1:9000" }, { "address": "10.0.1.2:9000" }] },
+            "shop": {
+                "endpoints": [
+                    { "address": "10.0.0.11:8080" }, { "address": "10.0.0.12:8080", "weight": 2 },
+                    { "address": "10.0.0.13:8080", "backup": true },
+                ],
+                "health": { "http": { "path": "/healthz", "expect": [200] }, "interval": "2s" },
+            },
+        }),
+        Kind::Policy => json!({
+            "partner-key": { "api_key": { "header": "X-Api-Key" } },
+            "gold-limit": { "rate_limit": { "per": "consumer", "rate": "100/s", "burst": 200 } },
+        }),
+        Kind::Route => json!({
+            "orders": {
+                "match": { "hosts": ["api.example.com"], "path": "/orders", "methods": ["GET", "POST"] },
+                "upstream": "shop",
+                "policies": ["gold-limit", { "request_headers": { "set": { "X-Edge": "weirgate" } } }, "partner-key"],
+                "max_body": "8MiB",
+            },
+            "order-page": {
+                "match": {
+                    "path": { "template": "/pages/order/{id}" },
+                    "headers": { "X-Beta": { "present": true } },
+                },
+                "upstream": "shop",
+                "policies": ["partner-key"],
+            },
+            "site": { "upstream": "catalog" },
+        }),
+        Kind::Consumer => json!({
+            "acme": { "groups": ["gold"], "api_keys": [{ "hash": "00", "prefix": "acme" }] },
+            "alice": { "groups": ["gold", "staff"] },
+        }),
+    };
+    let objects = objects.as_object().unwrap().clone();
+    let listed = objects.into_iter().map(|(name, object)| ListedObject { name, object });
+    ObjectList { kind, revision: 212, objects: listed.collect() }
+}
+
+pub(crate) fn keys(consumer: &str) -> KeyList {
+    let key = |id: &str, comment: &str, declared| KeyInfo {
+        id: id.into(),
+        consumer: consumer.into(),
+        prefix: "wg_7f3a".into(),
+        created_ms: NOW - 9_000_000_000,
+        expires_ms: None,
+        comment: comment.into(),
+        declared,
+    };
+    KeyList { keys: vec![key("9c1185a5c5e9fc54", "mobile app", false), key("27d4eb2f165667c5", "", true)] }
+}
+
+pub(crate) fn checked() -> Checked {
+    Checked {
+        problems: Vec::new(),
+        warnings: vec![Problem {
+            code: ProblemCode::Conflict,
+            path: "routes.site".into(),
+            message: "no longer gets /orders: route orders is longer".into(),
+            help: None,
+            line: None,
+            column: None,
+        }],
+        diff: vec![DiffEntry {
+            kind: Kind::Route,
+            name: "orders".into(),
+            change: DiffKind::Changed,
+            fields: vec!["upstream".into()],
+        }],
+        diff_text: "@@ routes.orders @@\n [routes.orders]\n-upstream = \"shop\"\n+upstream = \"catalog\"\n policies = [\"partner-key\", \"gold-limit\"]\n".into(),
+        effects: Effects { routes_changed: 1, ..Effects::default() },
+    }
+}
+
+pub(crate) fn problem(path: &str, message: &str) -> Problem {
+    Problem {
+        code: ProblemCode::Dangling,
+        path: path.into(),
+        message: message.into(),
+        help: Some("did you mean \"catalog\"?".into()),
+        line: None,
+        column: None,
+    }
+}
+
+pub(crate) fn explained() -> ExplainReply {
+    let step = |stage: &str, decision: &str, details: &[&str]| ExplainStep {
+        stage: stage.into(),
+        decision: decision.into(),
+        details: details.iter().map(|&detail| detail.into()).collect(),
+    };
+    ExplainReply {
+        revision: 212,
+        steps: vec![
+            step("route", "order-page: template /pages/order/{id}", &["runner-up site: prefix / is shorter"]),
+            step("policies", "partner-key refuses it: no key was sent", &["header X-Api-Key is absent"]),
+        ],
+        verdict: "It would be refused with 401 by partner-key.".into(),
+        status: Some(401),
+        route: Some("order-page".into()),
+        upstream: None,
+    }
+}
+
+/// A console that has just been started.
+pub(crate) fn fresh(theme: Theme) -> App {
+    App::new(theme, jiff::tz::TimeZone::UTC, false, NOW)
+}
+
+pub(crate) fn answer(app: &mut App, ask: Ask, answer: Answer) {
+    update(app, Event::Answered { ask, outcome: Ok(answer) });
+}
+
+/// A console that is connected and has seen a minute of traffic.
+pub(crate) fn app(theme: Theme) -> App {
+    let mut app = fresh(theme);
+    update(&mut app, Event::Connected);
+    answer(&mut app, Ask::Status, Answer::Status(Box::new(status())));
+    for kind in Kind::ALL {
+        answer(&mut app, Ask::List(kind), Answer::List(objects(kind)));
+    }
+    let revisions = (200..=212).rev().map(revision).collect();
+    answer(&mut app, Ask::Revisions, Answer::Revisions(RevisionList { running: 212, revisions }));
+    for second in 0..60 {
+        update(&mut app, Event::Stream(Box::new(wire_event(frame(second)))));
+    }
+    for number in 0..60 {
+        update(&mut app, Event::Stream(Box::new(weirgate_store::wire::Event::Exchange(exchange(number)))));
+    }
+    update(
+        &mut app,
+        Event::Stream(Box::new(weirgate_store::wire::Event::Health(HealthEvent {
+            time_ms: NOW - 192_000,
+            upstream: "shop".into(),
+            address: "10.0.0.13:8080".into(),
+            health: EndpointHealth::Down,
+            reason: "health check got 500 three times (want 200)".into(),
+        }))),
+    );
+    app
+}
+
+fn wire_event(frame: Frame) -> weirgate_store::wire::Event {
+    weirgate_store::wire::Event::Traffic(frame)
+}

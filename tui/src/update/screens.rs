@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Going from screen to screen: enter goes deeper and leaves a trail, esc follows it back, a number starts anew.
+
+use crate::app::{Action, App, Confirm, Popup, RevisionView, Screen, TRAIL_MAX, Tab};
+use crate::event::{Ask, Effect};
+use crate::list::ListId;
+
+use super::lists::forget;
+
+/// Goes to one of the eight screens.
+pub(super) fn go(app: &mut App, tab: Tab) -> Vec<Effect> {
+    app.trail.clear();
+    app.screen = Screen::Tab(tab);
+    follow_if_needed(app)
+}
+
+/// Goes deeper.
+pub(super) fn enter(app: &mut App, screen: Screen) -> Vec<Effect> {
+    if app.trail.len() == TRAIL_MAX {
+        app.trail.remove(0);
+    }
+    let mut effects = match &screen {
+        Screen::Upstream { .. } => {
+            forget(app, ListId::Endpoints);
+            Vec::new()
+        }
+        Screen::Consumer { name } => {
+            forget(app, ListId::Keys);
+            app.live.keys = None;
+            vec![Effect::Ask(Ask::Keys { consumer: name.clone() })]
+        }
+        Screen::Revision(RevisionView { older, newer, .. }) => {
+            vec![Effect::Ask(Ask::Diff { older: *older, newer: *newer })]
+        }
+        _ => Vec::new(),
+    };
+    app.trail.push(std::mem::replace(&mut app.screen, screen));
+    effects.extend(follow_if_needed(app));
+    effects
+}
+
+/// Comes back; at the top there is nowhere to go.
+pub(super) fn back(app: &mut App) -> Vec<Effect> {
+    let Some(screen) = app.trail.pop() else { return Vec::new() };
+    app.screen = screen;
+    let mut effects = follow_if_needed(app);
+    if let Screen::Consumer { name } = &app.screen {
+        effects.push(Effect::Ask(Ask::Keys { consumer: name.clone() }));
+    }
+    effects
+}
+
+/// Single exchanges cost the daemon work, so they are asked for only while somebody looks.
+fn follow_if_needed(app: &mut App) -> Vec<Effect> {
+    let exchanges = app.tab() == Tab::Traffic;
+    if std::mem::replace(&mut app.following, exchanges) == exchanges {
+        return Vec::new();
+    }
+    vec![Effect::Follow { exchanges }]
+}
+
+/// Leaves the console, or a form: asks first only where typing would be lost.
+pub(super) fn leave_form(app: &mut App, then: Option<Tab>) -> Vec<Effect> {
+    let dirty = matches!(&app.screen, Screen::Form(form) if form.dirty());
+    if dirty {
+        super::popup::push(
+            app,
+            Popup::Confirm(Confirm {
+                title: "leave the form?".to_owned(),
+                lines: vec!["What you typed has not been applied and will be lost.".to_owned()],
+                yes: "leave it",
+                action: Action::Discard(then),
+            }),
+        );
+        return Vec::new();
+    }
+    match then {
+        Some(tab) => go(app, tab),
+        None => back(app),
+    }
+}
