@@ -14,9 +14,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let args = Args::read();
     let outcome = match args.command {
-        Command::Run(options) => weirgate::runtime::boot::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Run(options) => weirgate::runtime::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Demo(_) => Err(anyhow::anyhow!("the demo is not wired yet")),
-        Command::Console(_) => Err(anyhow::anyhow!("the console is not wired yet")),
+        Command::Console(options) => weirgate_tui::console(options).map(|()| ExitCode::SUCCESS),
         Command::Client(verb) => ask(&args.shared, &verb),
         Command::Generate { directory } => cli::generate(&directory).map(|()| ExitCode::SUCCESS),
     };

@@ -182,7 +182,7 @@ fn pick(journey: &Journey, upstream: &Upstream, memory: &UpstreamMemory, attempt
 }
 
 /// A place past the end of the list.
-const NOBODY: crate::balance::Candidate =
+pub(super) const NOBODY: crate::balance::Candidate =
     crate::balance::Candidate { identity: 0, weight: 0, usable: false, backup: false, in_flight: 0 };
 
 /// Why nobody can take the request. After a failed attempt, that failure says more.

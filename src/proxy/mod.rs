@@ -9,6 +9,8 @@ pub mod connection;
 
 pub mod edge;
 
+pub mod explain;
+
 pub mod forward;
 
 pub mod http;

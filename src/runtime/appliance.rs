@@ -6,6 +6,8 @@
 
 mod prepare;
 
+mod seam;
+
 mod status;
 
 use std::collections::HashMap;
@@ -164,6 +166,19 @@ impl Gateway {
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// What the health checks say, as it changes.
+    pub fn tellings(&self) -> watch::Receiver<Tellings> {
+        self.tellings.clone()
+    }
+
+    /// Closes inherited sockets that no listener of the configuration claimed.
+    pub fn close_unclaimed(&self) {
+        let unclaimed = std::mem::take(&mut self.state().adopted);
+        if !unclaimed.is_empty() {
+            tracing::warn!(sockets = unclaimed.len(), "inherited sockets that no listener claims are closed");
+        }
     }
 
     /// The real address of a listener.

@@ -1,60 +1,176 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The order of a start, and of a stop.
-use std::collections::HashMap;
-use std::sync::Arc;
+//!
+//! A start: take over sockets, open the store, start the workers, run the last revision, open the control socket, apply
+//! the file if one was given, say ready. A stop: say so, accept no more, let what is under way finish, end the workers,
+//! keep what was learnt, close the store. Forwarding never waits for the store to be well.
 
-use tokio::signal::unix::{SignalKind, signal};
-use weirgate_tui::cli::RunOptions;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+use weirgate_store::engine::{Options, Store};
+use weirgate_store::wire::{ChangeRequest, Edit, EndpointHealth, StoreHealth};
+use weirgate_store::{files, parse, text};
 
 use super::appliance::{Gateway, Remembered};
-use super::{log, systemd};
+use super::memory;
+use crate::config::consumers::Issued;
+use crate::control::Control;
+use crate::control::socket::ControlSocket;
 use crate::listener::handover::Adopted;
+use crate::upstream::health::State;
 
-/// Runs the daemon until it is told to stop.
-pub fn run(options: &RunOptions) -> anyhow::Result<()> {
-    let sockets = Adopted::inherit();
-    log::start(options.log_format, &options.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(live(options, sockets))
+/// Where a daemon keeps its things and listens for its operator.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub state: PathBuf,
+    pub socket: PathBuf,
 }
 
-async fn live(options: &RunOptions, sockets: Adopted) -> anyhow::Result<()> {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = options.workers.unwrap_or(cpus);
-    let gateway = Gateway::start(
-        workers,
-        Remembered {
-            sockets,
-            private_keys: Box::new(|_| Err("none".to_owned())),
-            key_secret: [7; 32],
-            issued: Vec::new(),
-            health: HashMap::new(),
-            overrides: HashMap::new(),
-        },
-    )?;
-    if let Some(file) = &options.apply {
-        let text = std::fs::read_to_string(file)?;
-        let (mut model, _) = weirgate_store::parse::parse_and_check(&text).map_err(|p| anyhow::anyhow!("{p:#?}"))?;
-        let dir = file.parent().unwrap_or(std::path::Path::new("."));
-        let problems = weirgate_store::files::inline(&mut model, dir);
-        anyhow::ensure!(problems.is_empty(), "{problems:#?}");
-        for consumer in model.consumers.values_mut() {
-            for key in &mut consumer.api_keys {
-                if let Some(secret) = key.secret.take() {
-                    let hash = crate::policy::hash_of(&[7; 32], secret.as_bytes());
-                    key.hash = Some(hash.iter().map(|b| format!("{b:02x}")).collect());
-                }
+/// A running daemon.
+#[expect(missing_debug_implementations, reason = "it holds the gateway")]
+pub struct Daemon {
+    pub gateway: Arc<Gateway>,
+    pub control: Arc<Control>,
+    serving: JoinHandle<std::io::Result<()>>,
+    keeping: JoinHandle<()>,
+}
+
+impl Daemon {
+    /// Starts everything on the current runtime, which is the control runtime from now on.
+    ///
+    /// # Errors
+    /// A state directory or control socket of another daemon, or a system without threads. A store that cannot be
+    /// opened is no error: it is said, and forwarding starts.
+    pub async fn start(places: &Places, workers: usize, sockets: Adopted) -> anyhow::Result<Self> {
+        let state = places.state.clone();
+        let store = tokio::task::spawn_blocking(move || Store::open(&state, Options::default())).await?;
+        if let Some(holder) = store.held_by() {
+            let state = places.state.display();
+            anyhow::bail!("{state} is in use by another weirgate ({holder}); stop it, or give another --state");
+        }
+        tell_store(&store);
+        let remembered = remember(&store, sockets).await?;
+        let gateway = Gateway::start(workers, remembered).context("cannot start the workers")?;
+        let socket = ControlSocket::bind(&places.socket)?;
+        let observer = Arc::clone(gateway.observer());
+        let control = Control::start(Arc::clone(&gateway) as _, store.clone(), observer).await;
+        let serving = tokio::spawn(Arc::clone(&control).serve(socket));
+        let keeping = tokio::spawn(memory::keep_health(Arc::clone(&gateway), store));
+        Ok(Self { gateway, control, serving, keeping })
+    }
+
+    /// Applies a configuration file: a new revision if it differs from what runs.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, printed as a compiler would.
+    pub async fn apply_file(&self, file: &Path) -> anyhow::Result<()> {
+        let written = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let problems = |found: Vec<weirgate_store::wire::Problem>| {
+            anyhow::anyhow!(
+                "{} is refused\n{}",
+                file.display(),
+                weirgate_tui::cli::problems_text(&file.display().to_string(), &written, &found)
+            )
+        };
+        let (mut model, _) = parse::parse_and_check(&written).map_err(problems)?;
+        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unreadable = files::inline(&mut model, directory);
+        if !unreadable.is_empty() {
+            return Err(problems(unreadable));
+        }
+        let comment = Some(format!("run --apply {}", file.display()));
+        self.apply_text(text::to_toml(&model), comment).await
+    }
+
+    /// Applies a configuration text with all files already in it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub async fn apply_text(&self, toml: String, comment: Option<String>) -> anyhow::Result<()> {
+        let request = ChangeRequest { base: None, comment, edits: vec![Edit::ReplaceAll { toml: toml.clone() }] };
+        match self.control.changes.apply(request, "weirgate (start)".to_owned()).await {
+            Ok(applied) => {
+                tracing::info!(revision = applied.revision.number, changed = applied.changed, "configuration applied");
+                Ok(())
+            }
+            Err(refusal) => {
+                let reply = refusal.reply();
+                let problems = weirgate_tui::cli::problems_text("configuration", &toml, &reply.problems);
+                Err(anyhow::anyhow!("{}\n{problems}", reply.detail))
             }
         }
-        let ready = gateway.prepare(Arc::new(model), 1).map_err(|p| anyhow::anyhow!("{p:#?}"))?;
-        ready.commit().await;
     }
-    systemd::ready("serving");
-    tokio::spawn(systemd::watchdog());
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    systemd::stopping();
-    gateway.drain(options.drain_limit.0).await;
-    Ok(())
+
+    /// Finishes what is under way for at most `limit`, then ends everything in order.
+    pub async fn stop(self, limit: Duration) {
+        self.gateway.drain(limit).await;
+        self.control.stop();
+        self.keeping.abort();
+        let store = self.control.store.clone();
+        memory::keep_now(&self.gateway, &store).await;
+        match self.serving.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the control socket failed"),
+            Err(error) => tracing::error!(%error, "the control side ended badly"),
+        }
+        drop(self.control);
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::error!("the store did not close");
+        }
+    }
+}
+
+fn tell_store(store: &Store) {
+    let status = store.status();
+    match status.health {
+        StoreHealth::Ok => tracing::info!("store: {}", status.message),
+        StoreHealth::Degraded | StoreHealth::Failed => {
+            tracing::error!("THE STORE IS NOT WELL, forwarding goes on: {}", status.message)
+        }
+    }
+}
+
+/// What the store knows from before.
+async fn remember(store: &Store, sockets: Adopted) -> anyhow::Result<Remembered> {
+    let keyring = store.keyring();
+    let mut issued = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = match store.credentials(cursor).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!("issued keys cannot be read and will be refused: {error}");
+                break;
+            }
+        };
+        issued.extend(page.records.into_iter().map(|record| Issued {
+            hash: record.hash,
+            consumer: record.consumer,
+            expires_s: record.expires_ms.map(|ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX)),
+        }));
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    let health = store.health().await.unwrap_or_default();
+    let state = |health| match health {
+        EndpointHealth::Up => State::Healthy,
+        EndpointHealth::Down => State::Unhealthy,
+        EndpointHealth::Unknown => State::Unknown,
+    };
+    let overrides = store.overrides().await.unwrap_or_default();
+    Ok(Remembered {
+        sockets,
+        key_secret: keyring.hash_secret(),
+        private_keys: Box::new(move |fingerprint| keyring.private_key(fingerprint).map_err(|error| error.to_string())),
+        issued,
+        health: health.into_iter().map(|one| ((one.upstream, one.address), state(one.health))).collect(),
+        overrides: overrides.into_iter().map(|one| ((one.upstream, one.address), one.entry)).collect::<HashMap<_, _>>(),
+    })
 }

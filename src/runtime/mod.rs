@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The threads and their lives: workers, the control runtime, the store, and the way from start to stop.
 //!
-//! `boot` is the order of a start, `workers` the data path's threads, `appliance` what the control side may do to
-//! them, `checker` the health checks, `shutdown` the order of a stop. The only module that knows all others.
+//! `run` is the command, `boot` the order of a start and a stop, `workers` the data path's threads, `appliance` what the control side may do to
+//! them, `checker` the health checks, `memory` what outlives the process. The only module that knows all others.
 
 pub mod appliance;
 
@@ -12,6 +12,12 @@ pub mod checker;
 
 pub mod log;
 
+mod memory;
+
+mod run;
+
 pub mod systemd;
 
 pub mod workers;
+
+pub use run::{control_runtime, default_workers, run};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What runs now, for whoever looks.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use weirgate_store::model::ListenerProtocol;
@@ -36,9 +37,20 @@ impl Gateway {
         snapshot.upstreams.iter().map(|upstream| self.upstream_status(upstream, &tellings)).collect()
     }
 
+    /// Every endpoint that is checked, with the name of its upstream.
+    pub fn checked(&self) -> Vec<(String, EndpointStatus)> {
+        let snapshot = self.snapshot();
+        let tellings = self.tellings.borrow();
+        let of = |upstream: &Arc<Upstream>| {
+            let status = self.upstream_status(upstream, &tellings);
+            status.endpoints.into_iter().map(move |endpoint| (status.name.clone(), endpoint)).collect::<Vec<_>>()
+        };
+        snapshot.upstreams.iter().filter(|upstream| upstream.health.is_some()).flat_map(of).collect()
+    }
+
     /// One endpoint.
     pub fn endpoint(&self, upstream: &str, address: &str) -> Option<EndpointStatus> {
-        let snapshot: std::sync::Arc<Snapshot> = self.snapshot();
+        let snapshot: Arc<Snapshot> = self.snapshot();
         let tellings = self.tellings.borrow();
         let status = self.upstream_status(snapshot.upstream(upstream)?, &tellings);
         status.endpoints.into_iter().find(|endpoint| endpoint.address == address)

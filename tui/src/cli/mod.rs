@@ -43,6 +43,7 @@ use weirgate_store::model::Kind;
 use weirgate_store::wire::OverrideMode;
 
 pub use args::{Args, Color, Command, ConsoleOptions, DemoOptions, LogFormat, RunOptions, STATE_DEFAULT, Shared, Verb};
+pub use problem::problems_text;
 
 use crate::client::{Client, ClientError};
 use line::Style;

@@ -36,6 +36,26 @@ pub(crate) fn print(
     problems.iter().try_for_each(|problem| print_one(t, level, problem, source))
 }
 
+/// All of them as text without colours, for a program that has no terminal of its own.
+pub fn problems_text(name: &str, text: &str, problems: &[Problem]) -> String {
+    let mut written = Vec::new();
+    let mut terminal = Terminal {
+        client: crate::client::Client::new(std::path::PathBuf::new()),
+        json: false,
+        live: false,
+        zone: jiff::tz::TimeZone::UTC,
+        out: Box::new(std::io::sink()),
+        err: Box::new(&mut written),
+    };
+    let printed = print(&mut terminal, Level::Error, problems, Some(Source { name, text }));
+    drop(terminal);
+    match printed {
+        Ok(()) => anstream::adapter::strip_str(&String::from_utf8_lossy(&written)).to_string(),
+        // Writing into memory does not fail; should it, the plain list still tells.
+        Err(_) => problems.iter().map(|problem| format!("error: {}: {}\n", problem.path, problem.message)).collect(),
+    }
+}
+
 /// A source cut into lines.
 #[derive(Clone, Copy)]
 struct Lines<'a> {

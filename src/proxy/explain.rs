@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What would happen to a request, stage by stage, without sending it: the same code that decides, asked for reasons.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ::http::{Method, Uri};
+use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
+
+use super::edge;
+use crate::balance::{Ask, Turns};
+use crate::clock;
+use crate::config::snapshot::{Route, Snapshot, Upstream};
+use crate::exchange::{Client, Fields, Known, Scheme};
+use crate::fault::Fault;
+use crate::policy::{self, Credentials, Notes};
+use crate::protocol::target::{self, Target};
+use crate::route::{Explanation, Query};
+use crate::upstream::endpoint::Mode;
+
+/// A request as it was described.
+struct Asked {
+    method: Method,
+    fields: Fields,
+    target: Target,
+    client_ip: IpAddr,
+}
+
+/// Explains `request` against a snapshot.
+///
+/// # Errors
+/// A sentence about what cannot be understood of the request as it was described. A request that is understood and
+/// would be refused is an answer, not an error.
+pub fn explain(
+    snapshot: &Snapshot,
+    credentials: &Credentials,
+    request: &ExplainRequest,
+) -> Result<ExplainReply, String> {
+    let mut reply = ExplainReply { revision: snapshot.revision, ..empty() };
+    let mut asked = match read(request)? {
+        Ok(asked) => asked,
+        Err(fault) => return Ok(refused(reply, "normalise", &fault, Vec::new())),
+    };
+    reply.steps.push(normalised(&asked));
+    let query = Query {
+        host: asked.fields.text(asked.target.host),
+        path: asked.fields.text(asked.target.matched),
+        query: asked.target.query.map(|span| asked.fields.text(span)),
+        method: &asked.method,
+        fields: &asked.fields,
+    };
+    let explanation = snapshot.table.explain(&query);
+    let losers = losers(&explanation);
+    let Some(winner) = &explanation.winner else {
+        let fault = if explanation.allowed.is_empty() {
+            Fault::NoRoute
+        } else {
+            let allowed: Vec<_> = explanation.allowed.iter().map(Method::as_str).collect();
+            Fault::Method { allowed: allowed.join(", ") }
+        };
+        return Ok(refused(reply, "route", &fault, losers));
+    };
+    let route = snapshot.routes.get(*winner.value as usize).ok_or("the route table and the routes differ")?;
+    let decision = format!("{}: {}", route.name, winner.why);
+    reply.steps.push(ExplainStep { stage: "route".to_owned(), decision, details: losers });
+    reply.route = Some(route.name.to_string());
+    if let Err((lines, fault)) = explain_policies(route, credentials, &mut asked, &mut reply) {
+        return Ok(refused(reply, "policies", &fault, lines));
+    }
+    Ok(explain_balance(snapshot, route, &asked, reply))
+}
+
+fn empty() -> ExplainReply {
+    ExplainReply { revision: 0, steps: Vec::new(), verdict: String::new(), status: None, route: None, upstream: None }
+}
+
+fn refused(mut reply: ExplainReply, stage: &str, fault: &Fault, details: Vec<String>) -> ExplainReply {
+    let facts = fault.facts();
+    reply.verdict = format!("{}: {fault}", facts.status);
+    reply.status = Some(facts.status);
+    let decision = format!("refused with {}: {fault}", facts.status);
+    reply.steps.push(ExplainStep { stage: stage.to_owned(), decision, details });
+    reply
+}
+
+fn read(request: &ExplainRequest) -> Result<Result<Asked, Fault>, String> {
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| format!("\"{}\" is not a method; write one such as GET", request.method))?;
+    let uri: Uri = request.url.parse().map_err(|error| {
+        format!("\"{}\" is not a URL ({error}); write one such as http://api.example.com/orders", request.url)
+    })?;
+    let authority = uri
+        .authority()
+        .ok_or_else(|| format!("\"{}\" names no host; write one such as http://api.example.com/orders", request.url))?;
+    let client_ip = match &request.client {
+        Some(text) => text.parse().map_err(|_| format!("\"{text}\" is not an IP address"))?,
+        None => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let mut fields = Fields::new();
+    if !request.headers.keys().any(|name| name.eq_ignore_ascii_case("host")) {
+        fields.push_known(Known::Host, authority.as_str().as_bytes());
+    }
+    for (name, value) in &request.headers {
+        fields.push(name.as_bytes(), value.as_bytes());
+    }
+    // The text of the URL and not the parsed one: a parser may drop what must be refused.
+    let path =
+        request.url.split_once(authority.as_str()).map_or("/", |(_, rest)| if rest.is_empty() { "/" } else { rest });
+    let raw = fields.store(path.as_bytes());
+    Ok(target::http1(::http::Version::HTTP_11, &method, raw, &mut fields).map(|target| {
+        let scheme = if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
+        let peer = SocketAddr::new(client_ip, 0);
+        let client = Client { peer, listener: "explain".into(), scheme, server_name: None, trusted: false };
+        edge::clean_request(&mut fields, client.trusted);
+        Asked { method, fields, target, client_ip }
+    }))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn normalised(asked: &Asked) -> ExplainStep {
+    let span = |span| text(asked.fields.text(span));
+    let (sent, matched) = (span(asked.target.path), span(asked.target.matched));
+    let mut details = vec![format!("client {}", asked.client_ip)];
+    if sent != matched {
+        details.push(format!("sent to the endpoint as {sent}"));
+    }
+    let query = asked.target.query.map_or_else(String::new, |query| format!("?{}", span(query)));
+    let decision = format!("{} {}{matched}{query}", asked.method, span(asked.target.host));
+    ExplainStep { stage: "normalise".to_owned(), decision, details }
+}
+
+fn losers(explanation: &Explanation<'_, u32>) -> Vec<String> {
+    let mut lines: Vec<_> =
+        explanation.losers.iter().map(|loser| format!("{} lost: {}", loser.name, loser.why)).collect();
+    if explanation.more > 0 {
+        lines.push(format!("and {} more", explanation.more));
+    }
+    lines
+}
+
+#[expect(clippy::result_large_err, reason = "cold, and the fault goes into one answer")]
+fn explain_policies(
+    route: &Route,
+    credentials: &Credentials,
+    asked: &mut Asked,
+    reply: &mut ExplainReply,
+) -> Result<(), (Vec<String>, Fault)> {
+    if route.policies.is_empty() {
+        return Ok(());
+    }
+    let (mut consumer, mut notes) = (None, Notes::new());
+    let mut request = policy::Request {
+        fields: &mut asked.fields,
+        query: &mut asked.target.query,
+        client_ip: asked.client_ip,
+        route: route.identity,
+        credentials,
+        consumer: &mut consumer,
+        notes: &mut notes,
+        now_ns: clock::since_start_ns(),
+        now_s: clock::wall_ms() / 1000,
+    };
+    let details = policy::explain(&route.policies, &mut request)?;
+    let decision = match &consumer {
+        Some(consumer) => format!("pass, as consumer {}", consumer.name),
+        None => "pass".to_owned(),
+    };
+    reply.steps.push(ExplainStep { stage: "policies".to_owned(), decision, details });
+    Ok(())
+}
+
+fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply: ExplainReply) -> ExplainReply {
+    let Some(upstream) = snapshot.upstream_of(route) else {
+        return refused(reply, "balance", &Fault::Internal("the route has no upstream"), Vec::new());
+    };
+    reply.upstream = Some(upstream.name.to_string());
+    let ask = Ask { source: asked.client_ip, seed: fastrand::u64(..) };
+    let view = |at: usize| upstream.endpoints.get(at).map_or(super::forward::NOBODY, |endpoint| endpoint.candidate());
+    let details = endpoint_lines(upstream);
+    let Some(choice) = upstream.balance.pick(&Turns::default(), ask, upstream.endpoints.len(), view) else {
+        let reason = details.join(", ");
+        let fault = Fault::NoEndpoint { upstream: upstream.name.clone(), reason };
+        return refused(reply, "balance", &fault, details);
+    };
+    let name = |at: usize| upstream.endpoints.get(at).map_or("?", |endpoint| &*endpoint.name);
+    let decision = choice.explain(name).to_string();
+    reply.verdict = format!("goes to {} of upstream {} by route {}", name(choice.index), upstream.name, route.name);
+    reply.steps.push(ExplainStep { stage: "balance".to_owned(), decision, details });
+    reply
+}
+
+fn endpoint_lines(upstream: &Upstream) -> Vec<String> {
+    let line = |endpoint: &std::sync::Arc<crate::upstream::endpoint::Endpoint>| {
+        let mode = match endpoint.live.mode() {
+            Mode::Ready => endpoint.live.state().word(),
+            Mode::Drain => "draining",
+            Mode::Maintenance => "in maintenance",
+        };
+        let backup = if endpoint.backup { ", backup" } else { "" };
+        let (weight, in_flight) = (endpoint.live.weight(), endpoint.live.in_flight());
+        format!("{} is {mode}, weight {weight}, in-flight {in_flight}{backup}", endpoint.name)
+    };
+    upstream.endpoints.iter().take(LISTED_MAX).map(line).collect()
+}
+
+/// Endpoints that one explanation lists.
+const LISTED_MAX: usize = 32;

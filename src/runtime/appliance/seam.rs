@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The gateway as the control side knows it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use weirgate_store::model::Model;
+use weirgate_store::wire::{Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem};
+
+use super::{Gateway, Ready};
+use crate::config::consumers::Issued;
+use crate::control::seam::{Appliance, KeyChange, Later, Prepared, Vitals};
+use crate::proxy::explain::explain;
+
+impl Appliance for Gateway {
+    fn prepare(
+        self: Arc<Self>,
+        model: Arc<Model>,
+        revision: u64,
+    ) -> Later<'static, Result<Box<dyn Prepared>, Vec<Problem>>> {
+        Box::pin(async move {
+            // Compiling a large model takes a while of pure work, which must not hold up the control runtime.
+            let ready = tokio::task::spawn_blocking(move || Self::prepare(&self, model, revision)).await;
+            match ready {
+                Ok(ready) => ready.map(|ready| Box::new(ready) as Box<dyn Prepared>),
+                Err(_) => Err(Vec::new()),
+            }
+        })
+    }
+
+    fn connections(&self) -> u64 {
+        let snapshot = self.snapshot();
+        snapshot.listeners.values().map(|listener| listener.open.load(Ordering::Relaxed) as u64).sum()
+    }
+
+    fn vitals(&self) -> Vitals {
+        let listeners = self.listeners();
+        Vitals {
+            connections: listeners.iter().map(|listener| listener.connections).sum(),
+            connections_max: listeners.iter().map(|listener| listener.connections_max).sum(),
+            listeners,
+            upstreams: self.upstreams(),
+            workers: u32::try_from(self.worker_count).unwrap_or(u32::MAX),
+            draining: self.is_draining(),
+        }
+    }
+
+    fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus> {
+        Self::set_override(self, upstream, address, set).then(|| self.endpoint(upstream, address)).flatten()
+    }
+
+    fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {
+        explain(&self.snapshot(), &self.shared.directory().credentials, request)
+    }
+
+    fn change_keys(&self, change: KeyChange) -> Later<'_, ()> {
+        Box::pin(async move {
+            match change {
+                KeyChange::Issued { consumer, hashes, expires_ms } => {
+                    let expires_s = expires_ms.map(|ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX));
+                    let key = |hash| Issued { hash, consumer: consumer.clone(), expires_s };
+                    self.issue(&hashes.into_iter().map(key).collect::<Vec<_>>());
+                }
+                KeyChange::Revoked { hash } => self.revoke(hash),
+            }
+        })
+    }
+}
+
+impl Prepared for Ready {
+    fn effects(&self) -> Effects {
+        self.effects()
+    }
+
+    fn commit(self: Box<Self>) -> Later<'static, ()> {
+        Box::pin((*self).commit())
+    }
+}
