@@ -3,7 +3,7 @@
 
 use weirgate_store::wire::Event;
 
-use super::{ask_status, reload};
+use super::ask_status;
 use crate::app::App;
 use crate::event::Effect;
 
@@ -31,9 +31,8 @@ pub(super) fn take(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Revision(info) => {
             let text = format!("revision {} runs, by {}: {}", info.number, info.author, info.comment);
             app.live.say(info.time_ms, text);
-            let mut effects = ask_status(app);
-            effects.extend(reload());
-            effects
+            app.unread_revision = info.number;
+            Vec::new()
         }
         Event::Audit { time_ms, author, text } => {
             app.live.say(time_ms, format!("{author}: {text}"));
