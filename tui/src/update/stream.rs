@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the event stream brings.
+//! What the event stream brings: numbers, exchanges, and news that make the rest be read again.
+//! A burst of news must not become a burst of questions.
 
 use weirgate_store::wire::Event;
 
