@@ -226,6 +226,9 @@ pub struct App {
     pub notice: Option<Notice>,
     /// Whether the stream carries single exchanges now.
     pub following: bool,
+    /// A revision that was read, or that is to be read at the next second: applies in a row are read once.
+    pub read_revision: u64,
+    pub unread_revision: u64,
     /// When the status was last asked for.
     pub status_ms: i64,
     /// A status that was asked for and has not come.
@@ -250,6 +253,8 @@ impl App {
             traffic: Traffic::default(),
             notice: None,
             following: false,
+            read_revision: 0,
+            unread_revision: 0,
             status_ms: 0,
             status_asked: false,
             ticket: 0,

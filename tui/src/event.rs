@@ -8,6 +8,7 @@ use weirgate_store::model::Kind;
 use weirgate_store::wire;
 
 /// What happened.
+#[expect(clippy::large_enum_variant, reason = "the queue is short, and what is big in an answer is boxed already")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     Key(KeyEvent),

@@ -29,8 +29,10 @@ const TYPED_MAX: usize = 16;
 /// Rows of one table that are read out.
 const ROWS_MAX: usize = 50;
 
-const MENU: &str = "1 status  2 attention  3 routes  4 upstreams  5 consumers  6 history  \
-                    7 drain  8 maintenance  9 ready  p pause or resume the numbers  q quit";
+const MENU: [&str; 2] = [
+    "1 status  2 attention  3 routes  4 endpoints  5 consumers  6 history",
+    "7 drain  8 maintenance  9 ready  p pause or resume the numbers  q quit",
+];
 
 /// What the next line that is typed means.
 enum Wait {
@@ -55,7 +57,8 @@ pub(crate) async fn run(world: &mut World, read_only: bool) -> anyhow::Result<()
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut since_line = 0;
-    say(&["weirgate console, plain.".to_owned(), MENU.to_owned()])?;
+    say(&["weirgate console, plain.".to_owned()])?;
+    say(&menu())?;
     loop {
         let lines = tokio::select! {
             line = typed.recv() => match line {
@@ -80,6 +83,10 @@ pub(crate) async fn run(world: &mut World, read_only: bool) -> anyhow::Result<()
         };
         say(&lines)?;
     }
+}
+
+fn menu() -> Vec<String> {
+    MENU.map(str::to_owned).to_vec()
 }
 
 /// Lines typed, from a thread of their own: reading a terminal cannot be awaited.
@@ -198,7 +205,7 @@ impl Plain {
                 self.numbers = !self.numbers;
                 vec![if self.numbers { "Numbers resumed." } else { "Numbers paused." }.to_owned()]
             }
-            _ => vec![MENU.to_owned()],
+            _ => menu(),
         }
     }
 

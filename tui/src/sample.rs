@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Fixed data for tests: a gateway on a bad afternoon. One endpoint is down, one consumer is refused, one route has
 //! slow replies.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test data")]
 
 use serde_json::json;
 use weirgate_store::model::Kind;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console as an operator meets it: pictures of every screen at three sizes, and scripts of keys and answers.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod pictures;
 
@@ -53,9 +52,9 @@ fn write(app: &mut App, text: &str) {
 
 /// The question among the effects.
 fn asked(effects: &[Effect]) -> crate::event::Ask {
-    let asks = effects.iter().filter_map(|effect| match effect {
+    let mut asks = effects.iter().filter_map(|effect| match effect {
         Effect::Ask(ask) => Some(ask.clone()),
         _ => None,
     });
-    asks.last().unwrap()
+    asks.next_back().expect("something is asked")
 }

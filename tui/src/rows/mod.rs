@@ -16,7 +16,7 @@ use crate::list::{Cell, Column, ListId, Row};
 use crate::theme::Tone;
 
 pub use routes::{RouteFacts, error_tone, route_facts};
-pub use upstreams::{health_mark, health_word};
+pub use upstreams::{health_mark, health_word, upstream_mark};
 
 const fn left(title: &'static str, min: usize, max: usize) -> Column {
     Column { title, min, max, right: false }

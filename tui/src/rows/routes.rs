@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rows of the table of routes.
+//! Rows of the table of routes: what each takes, where it goes, and how it fares. Numbers are averages of the last
+//! seconds and come from `live`; nothing is computed twice.
 
 use serde_json::Value as Json;
 use weirgate_store::model::Kind;

@@ -48,11 +48,7 @@ fn cells(app: &App, upstream: &UpstreamStatus) -> Vec<Cell> {
     let flow = app.live.upstreams.get(&upstream.name).copied().unwrap_or_default();
     let all = upstream.endpoints.len();
     let usable = upstream.usable as usize;
-    let (mark, tone) = match usable {
-        0 => ("✗", Tone::Bad),
-        some if some < all => ("!", Tone::Warn),
-        _ => ("✓", Tone::Good),
-    };
+    let (mark, tone) = upstream_mark(upstream);
     let in_flight: u64 = upstream.endpoints.iter().map(|e| u64::from(e.in_flight)).sum();
     vec![
         Cell::text(mark).tone(tone),
@@ -66,6 +62,15 @@ fn cells(app: &App, upstream: &UpstreamStatus) -> Vec<Cell> {
         Cell::text(upstream.balance.clone()),
         Cell::text(worst(upstream)),
     ]
+}
+
+/// The symbol of an upstream and what it means: nothing usable, some, or all.
+pub fn upstream_mark(upstream: &UpstreamStatus) -> (&'static str, Tone) {
+    match upstream.usable as usize {
+        0 => ("✗", Tone::Bad),
+        some if some < upstream.endpoints.len() => ("!", Tone::Warn),
+        _ => ("✓", Tone::Good),
+    }
 }
 
 /// The first endpoint that does not take work, and why.

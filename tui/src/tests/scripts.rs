@@ -252,3 +252,69 @@ fn leaving_a_changed_form_asks_and_an_unchanged_one_does_not() {
     press(&mut app, "esc y");
     assert!(matches!(app.screen, Screen::Tab(Tab::Routes)));
 }
+
+#[test]
+fn a_paste_is_typed_and_never_obeyed() {
+    let mut app = app();
+    update(&mut app, Event::Paste("3q".into()));
+    assert!(matches!(app.screen, Screen::Tab(Tab::Overview)), "on a screen a paste is nothing");
+    press(&mut app, "3 n");
+    update(&mut app, Event::Paste("new\tname\n".into()));
+    assert_eq!(form(&app).fields[0].current(), "new name");
+}
+
+#[test]
+fn control_c_leaves_whatever_is_open_and_at_last_the_console() {
+    let mut app = app();
+    press(&mut app, "3 e x ctrl-c");
+    assert!(matches!(app.popups.last(), Some(Popup::Confirm(_))), "a changed form asks");
+    press(&mut app, "y ?");
+    press(&mut app, "ctrl-c");
+    assert!(app.popups.is_empty());
+    assert_eq!(press(&mut app, "ctrl-c"), vec![Effect::Quit]);
+}
+
+#[test]
+fn revisions_in_a_row_are_read_once() {
+    let mut app = app();
+    for number in 213..300 {
+        let event = weirgate_store::wire::Event::Revision(sample::revision(number));
+        assert!(update(&mut app, Event::Stream(Box::new(event))).is_empty());
+    }
+    let lists = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Ask(Ask::List(_)))).count();
+    assert_eq!(lists(update(&mut app, Event::Tick { now_ms: sample::NOW + 1_000 })), Kind::ALL.len());
+    assert_eq!(lists(update(&mut app, Event::Tick { now_ms: sample::NOW + 2_000 })), 0);
+}
+
+#[test]
+fn a_new_route_needs_a_name_and_is_put_with_it() {
+    let mut app = app();
+    press(&mut app, "3 n");
+    assert!(press(&mut app, "ctrl-s").is_empty());
+    assert!(form(&app).field("name").unwrap().error.is_some());
+    write(&mut app, "checkout");
+    press(&mut app, "down");
+    write(&mut app, "api.example.com");
+    press(&mut app, "down t down");
+    press(&mut app, "ctrl-u");
+    write(&mut app, "/checkout/{id}");
+    press(&mut app, "down down right");
+    let Ask::Check { change, .. } = asked(&press(&mut app, "ctrl-s")) else { panic!("no check") };
+    let object = json!({
+        "match": { "hosts": ["api.example.com"], "path": { "template": "/checkout/{id}" } },
+        "upstream": "catalog",
+    });
+    assert_eq!(change.edits, vec![Edit::Put { kind: Kind::Route, name: "checkout".into(), object }]);
+}
+
+#[test]
+fn an_upstream_keeps_what_its_form_does_not_show() {
+    let mut app = app();
+    press(&mut app, "4 down e");
+    write(&mut app, ", 10.0.0.14:8080*3");
+    let Ask::Check { change, .. } = asked(&press(&mut app, "ctrl-s")) else { panic!("no check") };
+    let Some(Edit::Put { object, .. }) = change.edits.first() else { panic!("no put") };
+    let mut want = sample::objects(Kind::Upstream).objects.into_iter().find(|o| o.name == "shop").unwrap().object;
+    want["endpoints"].as_array_mut().unwrap().push(json!({ "address": "10.0.0.14:8080", "weight": 3 }));
+    assert_eq!(*object, want);
+}

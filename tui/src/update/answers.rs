@@ -104,9 +104,10 @@ fn take_applied(app: &mut App, ticket: u64, applied: &Applied) -> Vec<Effect> {
         (None, false) => app.say(NoticeTone::Done, "nothing differed; no revision was made"),
         (None, true) => {
             let count = text::plural(applied.diff.len() as u64, "object");
-            app.say(NoticeTone::Done, format!("revision {} runs: {count} differ", applied.revision.number));
+            app.say(NoticeTone::Done, format!("revision {} runs ({count} changed)", applied.revision.number));
         }
     }
+    app.read_revision = applied.revision.number;
     effects.extend(ask_status(app));
     effects.extend(reload());
     effects

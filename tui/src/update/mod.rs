@@ -25,7 +25,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::app::{App, Link, NoticeTone, Popup, Screen};
 use crate::event::{Ask, Effect, Event};
-use crate::keymap;
+use crate::keymap::{self, Verb};
 use weirgate_store::model::Kind;
 
 pub use palette::{Command, Entry, entries};
@@ -38,6 +38,7 @@ const PASTE_MAX: usize = 4_096;
 
 /// Changes the state by one event; what the world should do comes back.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
+    let moved = only_moves(app, &event);
     let effects = match event {
         Event::Key(key) => press(app, key),
         Event::Paste(text) => {
@@ -54,8 +55,18 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Answered { ask, outcome } => answers::take(app, ask, outcome),
         Event::Stream(event) => stream::take(app, *event),
     };
-    lists::refresh(app);
+    if !moved {
+        lists::refresh(app);
+    }
     effects
+}
+
+/// A step of the cursor changes no row, and a long table is dear to make anew for each.
+fn only_moves(app: &App, event: &Event) -> bool {
+    let Event::Key(key) = event else { return false };
+    let verb = keymap::find(app, *key).map(|binding| binding.verb);
+    let moves = matches!(verb, Some(Verb::Up | Verb::Down | Verb::PageUp | Verb::PageDown | Verb::First | Verb::Last));
+    moves && app.popups.is_empty()
 }
 
 fn press(app: &mut App, key: KeyEvent) -> Vec<Effect> {
@@ -101,8 +112,17 @@ fn tick(app: &mut App, now_ms: i64) -> Vec<Effect> {
     if app.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
         app.notice = None;
     }
-    let due = now_ms - app.status_ms >= STATUS_EVERY_MS;
-    if app.link == Link::Up && due { ask_status(app) } else { Vec::new() }
+    if app.link != Link::Up {
+        return Vec::new();
+    }
+    let unread = app.unread_revision > app.read_revision;
+    let due = unread || now_ms - app.status_ms >= STATUS_EVERY_MS;
+    let mut effects = if due { ask_status(app) } else { Vec::new() };
+    if unread {
+        app.read_revision = app.unread_revision;
+        effects.extend(reload());
+    }
+    effects
 }
 
 /// One question at a time: a slow daemon is not asked more often.

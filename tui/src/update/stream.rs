@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the event stream brings.
+//! What the event stream brings: numbers, exchanges, and news that make the rest be read again.
+//! A burst of news must not become a burst of questions.
 
 use weirgate_store::wire::Event;
 
-use super::{ask_status, reload};
+use super::ask_status;
 use crate::app::App;
 use crate::event::Effect;
 
@@ -31,9 +32,8 @@ pub(super) fn take(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Revision(info) => {
             let text = format!("revision {} runs, by {}: {}", info.number, info.author, info.comment);
             app.live.say(info.time_ms, text);
-            let mut effects = ask_status(app);
-            effects.extend(reload());
-            effects
+            app.unread_revision = info.number;
+            Vec::new()
         }
         Event::Audit { time_ms, author, text } => {
             app.live.say(time_ms, format!("{author}: {text}"));

@@ -55,6 +55,9 @@ fn running(app: &App, status: &StatusReply) -> Vec<(Tone, String)> {
 /// All in a few words: the worst first.
 fn health(app: &App) -> (Tone, String) {
     let Some(status) = &app.live.status else { return (Tone::Dim, String::new()) };
+    if matches!(app.link, Link::Lost { .. }) {
+        return (Tone::Bad, "! no answer".to_owned());
+    }
     let found = attention(&app.live, app.now_ms);
     let count = |level| found.iter().filter(|item| item.level == level).count() as u64;
     let endpoints = status.upstreams.iter().flat_map(|u| &u.endpoints);
@@ -72,7 +75,7 @@ fn health(app: &App) -> (Tone, String) {
 /// `1 overview  2 traffic …`; on a narrow terminal with one blank between.
 pub(super) fn tabs(app: &App, width: u16) -> Line<'static> {
     let here = app.tab();
-    let wide = width >= 100;
+    let wide = width >= 106;
     let mut spans = vec![plain(if wide { " " } else { "" })];
     for (number, tab) in (1..).zip(Tab::ALL) {
         let name = if tab == Tab::Certificates && !wide { "certs" } else { tab.name() };
@@ -90,9 +93,12 @@ pub(super) fn tabs(app: &App, width: u16) -> Line<'static> {
 /// What stands in the way, if something does.
 pub(super) fn banner(app: &App) -> Option<Line<'static>> {
     let (tone, text) = match &app.link {
+        Link::Lost { reason, .. } if app.live.status.is_none() => {
+            (Tone::Bad, format!(" ! no daemon answers, trying again: {reason}"))
+        }
         Link::Lost { since_ms, reason } => {
             let since = text::span(app.now_ms - since_ms);
-            (Tone::Bad, format!(" ! daemon restarting, read-only: no answer for {since}, trying again ({reason})"))
+            (Tone::Bad, format!(" ! daemon restarting, read-only for {since}, trying again: {reason}"))
         }
         Link::Connecting => (Tone::Dim, " connecting to the daemon…".to_owned()),
         Link::Up if app.write_refusal().is_some() => {

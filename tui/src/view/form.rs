@@ -17,6 +17,7 @@ const LABEL: usize = 13;
 
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect, form: &Form) {
     let state = match form.stage {
+        Stage::Editing if matches!(form.subject, Subject::Key { .. }) => "not issued yet",
         Stage::Editing if form.dirty() => "changed, not applied",
         Stage::Editing => "",
         Stage::Checking => "checking…",
@@ -124,9 +125,8 @@ fn explanation(app: &App, form: &Form, width: u16) -> Vec<Line<'static>> {
     if let Some(field) = form.fields.get(form.at) {
         lines.push(rule(app.theme, field.doc.label, "", width));
         lines.extend(meaning(app, field.doc, width));
-        if field.changed() {
-            let before = if field.original.is_empty() { "empty" } else { &field.original };
-            lines.extend(labelled(app.theme, "before", before, width));
+        if field.changed() && !field.original.is_empty() {
+            lines.extend(labelled(app.theme, "before", &field.original, width));
         }
         if let Some(known) = known_names(app, field) {
             lines.extend(labelled(app.theme, "known", &known, width));

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
+use weirgate_store::wire::UpstreamStatus;
 
 use super::paint::{self, plain, rule, span};
 use super::{chart, empty, table};
 use crate::app::App;
 use crate::list::ListId;
 use crate::live::Flow;
-use crate::rows::error_tone;
+use crate::rows::{error_tone, upstream_mark};
 use crate::text;
 use crate::theme::Tone;
 
@@ -206,44 +207,86 @@ fn busy(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let count = if area.width >= WIDE { 3 } else { 2 };
     let areas = Layout::horizontal(vec![Constraint::Fill(1); count]).split(below);
-    let live = &app.live;
-    for (area, (what, flows)) in
-        areas.iter().zip([("ROUTE", &live.routes), ("UPSTREAM", &live.upstreams), ("CONSUMER", &live.consumers)])
-    {
-        paint::lines(frame, *area, busiest(app, what, flows, *area));
+    let tables = [routes, upstreams, consumers];
+    for (area, table) in areas.iter().zip(tables) {
+        paint::lines(frame, *area, table(app, *area));
     }
 }
 
-fn top(flows: &BTreeMap<String, Flow>, height: u16) -> Vec<(&String, &Flow)> {
+/// The flows with the most requests first, as many as there are lines.
+fn top(flows: &BTreeMap<String, Flow>, area: Rect) -> Vec<(&String, &Flow)> {
     let mut rows: Vec<(&String, &Flow)> = flows.iter().collect();
     rows.sort_by(|a, b| b.1.requests.total_cmp(&a.1.requests));
-    rows.truncate(usize::from(height).saturating_sub(1));
+    rows.truncate(usize::from(area.height).saturating_sub(1));
     rows
 }
 
-/// Name, requests, failures and the slowest of a hundred; for a consumer how often it was refused.
-fn busiest(app: &App, what: &str, flows: &BTreeMap<String, Flow>, area: Rect) -> Vec<Line<'static>> {
-    const NUMBERS: usize = 8 + 8 + 9;
-    let names = usize::from(area.width).saturating_sub(NUMBERS + 3).clamp(8, 24);
-    let consumers = what == "CONSUMER";
-    let numbers = if consumers { "   REQ/S   429/S" } else { "   REQ/S     5XX      P99" };
-    let mut lines = vec![Line::from(span(app.theme, Tone::Dim, format!("  {}{numbers}", text::pad(what, names))))];
-    for (name, flow) in top(flows, area.height) {
-        let mut spans =
-            vec![plain(format!("  {}{}", text::pad(name, names), text::pad_left(&text::rate(flow.requests), 8)))];
-        if consumers {
-            let tone = if flow.refused > 0.0 { Tone::Warn } else { Tone::Plain };
-            spans.push(span(app.theme, tone, text::pad_left(&text::rate(flow.refused), 8)));
-        } else {
-            let share = text::pad_left(&text::percent(flow.errors, flow.counted), 8);
-            spans.push(span(app.theme, error_tone(flow.errors, flow.counted), share));
-            spans.push(plain(text::pad_left(&text::micros(flow.p99_us), 9)));
-        }
-        lines.push(Line::from(spans));
-    }
+/// Cells of the names when the numbers take so many.
+fn names(area: Rect, numbers: usize) -> usize {
+    usize::from(area.width).saturating_sub(numbers + 3).clamp(8, 24)
+}
+
+fn heading(app: &App, what: &str, names: usize, numbers: &str) -> Line<'static> {
+    Line::from(span(app.theme, Tone::Dim, format!("  {}{numbers}", text::pad(what, names))))
+}
+
+fn nothing(app: &App, lines: &mut Vec<Line<'static>>, words: &str) {
     if lines.len() == 1 {
-        let words = if consumers { "  no requests with a key yet" } else { "  no requests yet" };
-        lines.push(Line::from(span(app.theme, Tone::Dim, words)));
+        lines.push(Line::from(span(app.theme, Tone::Dim, format!("  {words}"))));
     }
+}
+
+fn share(app: &App, flow: &Flow) -> ratatui::text::Span<'static> {
+    let share = text::pad_left(&text::percent(flow.errors, flow.counted), 8);
+    span(app.theme, error_tone(flow.errors, flow.counted), share)
+}
+
+fn routes(app: &App, area: Rect) -> Vec<Line<'static>> {
+    let names = names(area, 25);
+    let mut lines = vec![heading(app, "ROUTE", names, "   REQ/S     5XX      P99")];
+    for (name, flow) in top(&app.live.routes, area) {
+        lines.push(Line::from(vec![
+            plain(format!("  {}{}", text::pad(name, names), text::pad_left(&text::rate(flow.requests), 8))),
+            share(app, flow),
+            plain(text::pad_left(&text::micros(flow.p99_us), 9)),
+        ]));
+    }
+    nothing(app, &mut lines, "no requests yet");
+    lines
+}
+
+/// Every upstream with its health, also those without requests: a dead one has none.
+fn upstreams(app: &App, area: Rect) -> Vec<Line<'static>> {
+    let names = names(area, 25);
+    let mut lines = vec![heading(app, "UPSTREAM", names, "     UP    REQ/S     5XX")];
+    let mut known: Vec<&UpstreamStatus> = app.live.status.iter().flat_map(|status| &status.upstreams).collect();
+    let flow = |name: &str| app.live.upstreams.get(name).copied().unwrap_or_default();
+    known.sort_by(|a, b| flow(&b.name).requests.total_cmp(&flow(&a.name).requests));
+    for upstream in known.into_iter().take(usize::from(area.height).saturating_sub(1)) {
+        let (mark, tone) = upstream_mark(upstream);
+        let up = format!("{mark} {}/{}", upstream.usable, upstream.endpoints.len());
+        let flow = flow(&upstream.name);
+        lines.push(Line::from(vec![
+            plain(format!("  {}", text::pad(&upstream.name, names))),
+            span(app.theme, tone, text::pad_left(&up, 7)),
+            plain(text::pad_left(&text::rate(flow.requests), 9)),
+            share(app, &flow),
+        ]));
+    }
+    nothing(app, &mut lines, "no upstream yet");
+    lines
+}
+
+fn consumers(app: &App, area: Rect) -> Vec<Line<'static>> {
+    let names = names(area, 16);
+    let mut lines = vec![heading(app, "CONSUMER", names, "   REQ/S   429/S")];
+    for (name, flow) in top(&app.live.consumers, area) {
+        let tone = if flow.refused > 0.0 { Tone::Warn } else { Tone::Plain };
+        lines.push(Line::from(vec![
+            plain(format!("  {}{}", text::pad(name, names), text::pad_left(&text::rate(flow.requests), 8))),
+            span(app.theme, tone, text::pad_left(&text::rate(flow.refused), 8)),
+        ]));
+    }
+    nothing(app, &mut lines, "no requests with a key yet");
     lines
 }

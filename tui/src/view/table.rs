@@ -3,7 +3,7 @@
 //! dropped from the right; the page under the cursor is shown, so rows stand still too.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 
 use super::paint::{self, plain, span};
@@ -23,7 +23,39 @@ const GAP: usize = 2;
 /// A screen that is one table.
 pub(super) fn screen(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let Some(list) = app.list_id() else { return };
-    titled(app, frame, area, list, app.tab().name());
+    let (height, rest) = rest_of_row(app, list, area);
+    let [table, foot] = Layout::vertical([Constraint::Fill(1), Constraint::Length(height)]).areas(area);
+    titled(app, frame, table, list, app.tab().name());
+    paint::lines(frame, foot, rest);
+}
+
+/// From this height on there is room for what the table had to leave out.
+const REST_FROM: u16 = 12;
+
+/// Most lines it may take.
+const REST_MAX: usize = 5;
+
+/// What of the row under the cursor was dropped or cut, below the table. The height depends on the columns and not on
+/// the row, so that nothing moves when the cursor does.
+fn rest_of_row(app: &App, list: ListId, area: Rect) -> (u16, Vec<Line<'static>>) {
+    let columns = rows::columns(list);
+    let widths = fit(columns, usize::from(area.width));
+    let dropped = columns.len().saturating_sub(widths.len());
+    let selected = app.lists.of(list).selected.as_deref();
+    let cells = selected.and_then(|id| rows::row(app, list, id));
+    let (Some(selected), Some(cells)) = (selected, cells.filter(|_| area.height >= REST_FROM && dropped > 0)) else {
+        return (0, Vec::new());
+    };
+    let hidden = cells.iter().zip(columns).enumerate().filter(|(at, (cell, _))| {
+        !cell.text.is_empty() && widths.get(*at).is_none_or(|width| text::width(&cell.text) > *width)
+    });
+    let mut lines = vec![rule(app.theme, selected, "", area.width)];
+    lines.extend(hidden.flat_map(|(_, (cell, column))| {
+        paint::labelled(app.theme, &column.title.to_lowercase(), &cell.text, area.width)
+    }));
+    let height = (dropped + 2).min(REST_MAX);
+    lines.truncate(height);
+    (u16::try_from(height).unwrap_or(0), lines)
 }
 
 /// A rule with title, filter and count, and the table below.

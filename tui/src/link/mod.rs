@@ -231,3 +231,6 @@ fn short(error: &ClientError) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
