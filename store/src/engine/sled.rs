@@ -217,6 +217,7 @@ fn part_key(tree: Tree, key: &[u8], index: u32) -> Vec<u8> {
     name
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
 fn refused(error: sled::Error) -> EngineError {
     match error {
         sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => EngineError::Damaged(error.to_string()),

@@ -384,6 +384,7 @@ pub fn wait<F: Future>(future: F) -> F::Output {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
 fn io(error: EngineError) -> StoreError {
     StoreError::Io(error.to_string())
 }
