@@ -30,6 +30,9 @@ pub const TEXT_BYTES_MAX: usize = 256 << 20;
 /// Most problems that are reported at once.
 pub const PROBLEMS_MAX: usize = 500;
 
+/// Duplicates for which the first of the two is looked for, which takes a walk over the whole text.
+const TWINS_SOUGHT_MAX: usize = 20;
+
 /// Reads a configuration file.
 ///
 /// # Errors
@@ -160,7 +163,8 @@ impl<'a> Read<'a> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let mut problems: Vec<Problem> = Vec::new();
         for error in errors.iter().take(PROBLEMS_MAX) {
-            let problem = tree::syntax_problem(error, &lines, root.get_ref());
+            let twins = problems.len() < TWINS_SOUGHT_MAX;
+            let problem = tree::syntax_problem(error, &lines, twins.then_some(root.get_ref()));
             // One slip of the pen gives several errors on its line: the first tells most, and of those at one place
             // the last, which is about the innermost thing.
             let syntax = problem.code == ProblemCode::Syntax;
@@ -211,6 +215,9 @@ impl<'a> Read<'a> {
             let name = key.get_ref().as_ref();
             let mut place = Place::of(kind.plural(), name);
             self.declared.add(kind, name);
+            if self.problems.len() >= PROBLEMS_MAX {
+                continue;
+            }
             let mut refused = Vec::new();
             let json = tree::to_json(value.get_ref(), &mut place, &mut refused);
             let refused = refused.into_iter().map(|(place, why)| Mistake {
