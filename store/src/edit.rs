@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::model::{Kind, Model, Name};
 use crate::parse::place::quoted;
-use crate::parse::{parse_object, parse_toml};
+use crate::parse::{PROBLEMS_MAX, parse_object, parse_toml};
 use crate::suggest;
 use crate::wire::{Edit, Problem, ProblemCode};
 
@@ -29,6 +29,9 @@ pub fn apply(model: &Model, edits: &[Edit], revision: impl Fn(u64) -> Option<Mod
     for edit in edits {
         if let Err(found) = one(&mut edited, edit, &revision) {
             problems.extend(found);
+        }
+        if problems.len() >= PROBLEMS_MAX {
+            break;
         }
     }
     if problems.is_empty() { Ok(edited) } else { Err(problems) }

@@ -7,6 +7,9 @@
 /// Longest word that is compared; a longer one is no slip of the finger.
 const WORD_CHARS_MAX: usize = 64;
 
+/// Most candidates that are compared: a file with many mistakes and many names must not take minutes.
+const COMPARED_MAX: usize = 2_000;
+
 /// Most candidates that are listed in a help text.
 const LISTED_MAX: usize = 12;
 
@@ -16,6 +19,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let limit = (wanted.chars().count() / 3).max(1);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= limit)
+        .take(COMPARED_MAX)
         .map(|candidate| (distance(&wanted, &candidate.to_lowercase().replace('_', "-")), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)

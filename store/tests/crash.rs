@@ -3,6 +3,7 @@
 //! acknowledged, kills it, and opens what it left. Every acknowledged revision and key must be there, and what runs
 //! must be one whole revision.
 #![cfg(feature = "engine")]
+#![expect(clippy::print_stdout, reason = "the child tells its parent what was acknowledged")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -66,6 +67,7 @@ fn run_and_kill(dir: &Path, life: Duration) -> (u64, Vec<String>) {
     if !life.is_zero() {
         lines.by_ref().take_while(|line| !line.starts_with("revision")).for_each(drop);
     }
+    // Not waiting for anything: the moment of the kill is the point.
     std::thread::sleep(life);
     process.kill().expect("it runs still");
     process.wait().expect("it was started here");

@@ -19,13 +19,14 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use crate::model::{Kind, Model, Name};
+use crate::parse::PROBLEMS_MAX;
 use crate::parse::place::quoted;
 use crate::suggest;
 use crate::wire::{Problem, ProblemCode};
 
 pub use spelling::{REGEX_BYTES_MAX, regex};
 
-/// Most warnings in one report; the rest is counted in a last one.
+/// Most warnings in one report.
 pub const WARNINGS_MAX: usize = 200;
 
 /// What a check found.
@@ -72,7 +73,9 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     fn problem(&mut self, code: ProblemCode, path: impl Into<String>, message: impl Display, help: impl Display) {
-        self.report.problems.push(problem(code, path.into(), message, help));
+        if self.report.problems.len() < PROBLEMS_MAX {
+            self.report.problems.push(problem(code, path.into(), message, help));
+        }
     }
 
     fn bad(&mut self, path: impl Into<String>, message: impl Display, help: impl Display) {
@@ -103,7 +106,8 @@ impl Findings<'_> {
             Kind::Route => model.routes.contains_key(text),
             Kind::Consumer => model.consumers.contains_key(text),
         };
-        if exists || self.declared.0.contains(&(kind, text.to_owned())) {
+        let full = self.report.problems.len() >= PROBLEMS_MAX;
+        if exists || full || self.declared.0.contains(&(kind, text.to_owned())) {
             return;
         }
         let help = suggest::help(text, kind.plural(), model.names(kind));

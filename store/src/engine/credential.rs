@@ -124,7 +124,7 @@ impl Entry {
         let mut fields = body.splitn(4, '\t');
         let (sign, hash, consumer, about) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let about = serde_json::from_str(about).ok()?;
-        let kept = Kept { consumer: consumer.parse().ok()?, hash: unhex(hash)?, about };
+        let kept = Kept { consumer: consumer.parse().ok()?, hash: unhex(hash)?.try_into().ok()?, about };
         match sign {
             "+" => Some(Self::Issued(kept)),
             "-" => Some(Self::Revoked(kept)),

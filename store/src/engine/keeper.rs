@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::audit::{Chain, shorten};
-use super::credential::{CredentialLog, KeepError};
+use super::credential::{CredentialLog, KeepError, PAGE};
 use super::keyring::make_dir;
 use super::lock::{DirectoryLock, Held, NotLocked};
 use super::memory::Memory;
@@ -206,7 +206,7 @@ impl Keeper {
         let mut model = Model::default();
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let found = self.engine.scan(Tree::Objects, &[], after.as_deref(), super::credential::PAGE)?;
+            let found = self.engine.scan(Tree::Objects, &[], after.as_deref(), PAGE)?;
             let Some((last, _)) = found.last() else { return Ok(model) };
             after = Some(last.clone());
             for (key, value) in &found {
@@ -231,7 +231,24 @@ impl Keeper {
         stage_objects(&mut batch, &everything, &self.running.1);
         self.history.values().for_each(|info| stage_info(&mut batch, info));
         stage_running(&mut batch, &self.running.0);
-        self.engine.write(batch)
+        self.write_large(batch)
+    }
+
+    /// Writes a batch that may be as large as the whole model, whose last write says what is running. A large one is
+    /// written in pieces, since sled holds a transaction several times in memory; until the last piece nothing is
+    /// said to be running, so that a crash in between leads back to the text copies.
+    fn write_large(&mut self, batch: Batch) -> Result<(), EngineError> {
+        if batch.0.len() <= PAGE {
+            return self.engine.write(batch);
+        }
+        let mut first = Batch::default();
+        first.delete(Tree::Facts, RUNNING);
+        self.engine.write(first)?;
+        let mut rest = batch.0.into_iter().peekable();
+        while rest.peek().is_some() {
+            self.engine.write(Batch(rest.by_ref().take(PAGE).collect()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn running(&self) -> (RevisionInfo, Arc<Model>) {
@@ -277,11 +294,11 @@ impl Keeper {
         self.history.insert(info.number, info.clone());
         self.running = (info.clone(), model);
         let mut batch = Batch::default();
+        old.iter().for_each(|number| batch.delete(Tree::Revisions, number.to_be_bytes()));
         stage_objects(&mut batch, &entries, &self.running.1);
         stage_info(&mut batch, &info);
         stage_running(&mut batch, &info);
-        old.iter().for_each(|number| batch.delete(Tree::Revisions, number.to_be_bytes()));
-        let stored = self.engine.write(batch).and_then(|()| self.engine.sync());
+        let stored = self.write_large(batch).and_then(|()| self.engine.sync());
         self.after(stored);
         Ok(info)
     }

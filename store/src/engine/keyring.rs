@@ -152,15 +152,14 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
+/// What [`hex`] wrote.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    // `from_str_radix` would take a sign.
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
         return None;
     }
-    let mut bytes = [0; 32];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+    let digits = |index| text.get(index..index + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    (0..text.len()).step_by(2).map(digits).collect()
 }
 
 /// 256 bits nobody can guess.

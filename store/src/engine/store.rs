@@ -17,7 +17,7 @@ use super::credential::{
     About, CredentialCursor, CredentialPage, CredentialRecord, Entry, ID_DIGITS, KeepError, Kept, PAGE, owner,
 };
 use super::keeper::{Keeper, Started};
-use super::keyring::{prefix, random};
+use super::keyring::{prefix, random, unhex};
 use super::lock::Held;
 use super::{AuditEntry, Batch, EngineError, HealthRecord, Keyring, Options, OverrideRecord, StoreError, Tree, audit};
 use crate::model::{Model, Name};
@@ -44,7 +44,14 @@ const COMMENT_BYTES_MAX: usize = 256;
 /// What an issued key begins with, so that it can be recognised where it should not be.
 const SECRET_PREFIX: &str = "wg_";
 
-type Job = Box<dyn FnOnce(&mut Keeper) + Send>;
+type Work = Box<dyn FnOnce(&mut Keeper) + Send>;
+
+/// What the store thread is asked.
+enum Job {
+    Do(Work),
+    /// Other handles may live on; their calls are answered by [`StoreError::Closed`].
+    End,
+}
 
 /// The store.
 #[derive(Clone, Debug)]
@@ -100,7 +107,8 @@ impl Store {
     /// Ends the store thread after what is queued, and returns when everything is closed. Blocks.
     pub fn close(self) {
         let Self { jobs, shared } = self;
-        drop(jobs);
+        // A thread that is gone has ended already.
+        drop(wait(jobs.send(Job::End)));
         let thread = shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(_)) = thread.map(JoinHandle::join) {
             tracing::error!("the store thread ended by a panic");
@@ -185,7 +193,7 @@ impl Store {
     /// Takes a key back, for good. What it was, so that it stops counting at once.
     pub async fn revoke_key(&self, consumer: &Name, id: &str) -> Result<CredentialRecord, StoreError> {
         let missing = StoreError::NoSuchKey { consumer: consumer.to_string(), id: id.to_owned() };
-        let Some(digits) = unhex_id(id) else { return Err(missing) };
+        let digits = unhex(id).filter(|digits| 2 * digits.len() == ID_DIGITS).ok_or_else(|| missing.clone())?;
         // The id is how the hash begins, so one of a million keys is found without reading the others.
         let prefix = [owner(consumer).as_slice(), &digits].concat();
         let kept = self.kept_keys(prefix, 1).await?.pop().ok_or(missing)?;
@@ -320,8 +328,8 @@ impl Store {
         work: impl FnOnce(&mut Keeper) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |keeper| drop(reply.send(work(keeper))));
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        let work: Work = Box::new(move |keeper| drop(reply.send(work(keeper))));
+        self.jobs.send(Job::Do(work)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -354,8 +362,8 @@ impl Keeper {
 
 /// The store thread: one job after the other. A job that panics ends alone.
 fn serve(mut keeper: Keeper, mut queue: mpsc::Receiver<Job>) {
-    while let Some(job) = queue.blocking_recv() {
-        if catch_unwind(AssertUnwindSafe(|| job(&mut keeper))).is_err() {
+    while let Some(Job::Do(work)) = queue.blocking_recv() {
+        if catch_unwind(AssertUnwindSafe(|| work(&mut keeper))).is_err() {
             tracing::error!("a job of the store panicked");
         }
     }
@@ -384,24 +392,13 @@ pub fn wait<F: Future>(future: F) -> F::Output {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
 fn io(error: EngineError) -> StoreError {
     StoreError::Io(error.to_string())
 }
 
 fn place(upstream: &str, address: &str) -> Vec<u8> {
     format!("{upstream}\0{address}").into_bytes()
-}
-
-/// The bytes that an id stands for; none if it has not exactly its digits.
-fn unhex_id(id: &str) -> Option<[u8; ID_DIGITS / 2]> {
-    let mut bytes = [0; ID_DIGITS / 2];
-    if id.len() != ID_DIGITS || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(id.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 fn checked_comment(comment: &str) -> Result<String, StoreError> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::unit::only;
 use super::{Name, Rate};
 
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
@@ -59,7 +60,7 @@ impl<'de> Deserialize<'de> for PolicyRef {
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<PolicyRef, A::Error> {
-                Policy::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(PolicyRef::Inline)
+                only(map).map(PolicyRef::Inline)
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::listener::is_default;
+use super::unit::only;
 use super::{ByteSize, Name, PolicyRef};
 
 /// Conditions → policies → upstream.
@@ -116,7 +117,7 @@ impl<'de> Deserialize<'de> for PathPattern {
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<PathPattern, A::Error> {
-                Ok(match Tagged::deserialize(serde::de::value::MapAccessDeserializer::new(map))? {
+                Ok(match only(map)? {
                     Tagged::Prefix(prefix) => PathPattern::Prefix(prefix),
                     Tagged::Exact(exact) => PathPattern::Exact { exact },
                     Tagged::Template(template) => PathPattern::Template { template },
@@ -178,7 +179,7 @@ impl<'de> Deserialize<'de> for ValueMatch {
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<ValueMatch, A::Error> {
-                Ok(match TaggedValue::deserialize(serde::de::value::MapAccessDeserializer::new(map))? {
+                Ok(match only(map)? {
                     TaggedValue::Exact(value) => ValueMatch::Exact(value),
                     TaggedValue::Regex(regex) => ValueMatch::Regex { regex },
                     TaggedValue::Present(present) => ValueMatch::Present { present },

@@ -181,6 +181,16 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit.trim()))
 }
 
+/// Reads an enum from a table whose one key names the variant. Serde's own way takes the first key and does not look
+/// at the others, which would lose half of `{ api_key = …, rate_limit = … }`.
+pub(super) fn only<'de, T: Deserialize<'de>, A: serde::de::MapAccess<'de>>(mut map: A) -> Result<T, A::Error> {
+    let value = T::deserialize(serde::de::value::MapAccessDeserializer::new(&mut map))?;
+    match map.next_key::<serde::de::IgnoredAny>()? {
+        None => Ok(value),
+        Some(_) => Err(serde::de::Error::custom("there is more than one key here: write only one of them")),
+    }
+}
+
 /// Serde and schema for a value that is written as text, in one place for all of them.
 trait Text: FromStr<Err = String> + fmt::Display {
     const TITLE: &'static str;

@@ -113,7 +113,8 @@ impl<'a> Lines<'a> {
 
     /// The text of a line, counted from 1.
     pub(crate) fn line(&self, line: u32) -> &'a str {
-        self.text.lines().nth((line as usize).saturating_sub(1)).unwrap_or("")
+        let start = self.starts.get((line as usize).saturating_sub(1));
+        start.and_then(|start| self.text.get(*start..)?.lines().next()).unwrap_or("")
     }
 
     /// Every line, in order.

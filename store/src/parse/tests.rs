@@ -69,6 +69,16 @@ fn names_of_tables_and_settings() {
             "[policies.p]\napi_key = { header = \"A\" }\nrate_limit = { per = \"ip\", rate = \"1/s\" }\n",
             &[(Conflict, "policies.p", 1)],
         ),
+        (
+            "[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n[routes.a]\nupstream = \"u\"\n\
+             policies = [{ api_key = { header = \"A\" }, rate_limit = { per = \"ip\", rate = \"1/s\" } }]\n\
+             match = { path = { exact = \"/a\", regex = \"b\" }, headers = { a = { regex = \"b\", present = true } } }\n",
+            &[
+                (Conflict, "routes.a.policies[0]", 5),
+                (BadValue, "routes.a.match.path", 6),
+                (BadValue, "routes.a.match.headers.a", 6),
+            ],
+        ),
     ]);
     let problems = parse_toml("[listeners.w]\nadress = 1\n").expect_err("it is misspelled");
     let help: Vec<_> = problems.iter().filter_map(|p| p.help.as_deref()).collect();
@@ -194,6 +204,20 @@ fn the_http_parts_of_the_example_load() {
     assert_eq!((model.listeners.len(), model.routes.len(), model.consumers.len()), (2, 3, 1));
     let text = crate::text::to_toml(&model);
     assert_eq!(parse_toml(&text), Ok(model), "{text}");
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_by_every_door() {
+    for text in [
+        "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"udp\"\n",
+        "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nhttp3 = true\n",
+        "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nupstream = \"u\"\n",
+        "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nsni = { a = \"u\" }\n",
+        "[upstreams.u]\nendpoints = []\nprotocol = \"h2c\"\n",
+    ] {
+        let problems = parse_toml(text).expect_err("it is not built");
+        assert!(problems.iter().all(|p| p.code == NotSupported && p.line.is_some()), "row {text:?}\n{problems:#?}");
+    }
 }
 
 #[test]

@@ -53,8 +53,8 @@ fn refuse(place: &Place, refused: &mut Vec<(Place, String)>, why: &str) -> Value
     Value::Null
 }
 
-/// What the TOML parser complains about, in our words.
-pub(super) fn syntax_problem(error: &toml::de::Error, lines: &Lines<'_>, root: &DeTable<'_>) -> Problem {
+/// What the TOML parser complains about, in our words; where `root` is given, a duplicate names its twin.
+pub(super) fn syntax_problem(error: &toml::de::Error, lines: &Lines<'_>, root: Option<&DeTable<'_>>) -> Problem {
     let position = error.span().map(|span| (span.start, lines.position(span.start)));
     let message = error.message().trim().replace('\n', ", ");
     if message != "duplicate key" {
@@ -70,10 +70,10 @@ pub(super) fn syntax_problem(error: &toml::de::Error, lines: &Lines<'_>, root: &
     let (offset, (line, column)) = position.unwrap_or((0, (1, 1)));
     let text = lines.line(line).trim();
     let (path, first) = if text.starts_with('[') {
-        (header(text).to_owned(), same_header(lines, line))
+        (header(text).to_owned(), root.and_then(|_| same_header(lines, line)))
     } else {
         let key = error.span().and_then(|span| lines.slice(span)).unwrap_or_default();
-        (key.to_owned(), key_before(root, key, offset).map(|at| lines.position(at).0))
+        (key.to_owned(), root.and_then(|root| key_before(root, key, offset)).map(|at| lines.position(at).0))
     };
     let message = match first {
         Some(first) => format!("\"{path}\" is defined twice: first on line {first}, again on line {line}"),

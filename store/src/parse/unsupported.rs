@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::place::{Place, Step};
-use crate::model::Kind;
+use crate::model::{Kind, Listener, ListenerProtocol, Model, Upstream, UpstreamProtocol};
 use crate::suggest;
 
 /// When a value at the place of a row is refused.
@@ -130,6 +130,16 @@ pub(super) fn find(kind: Kind, object: &Value, root: &Place) -> Vec<Refused> {
         }
     }
     found
+}
+
+/// Whether a model uses a field of its types that is not built yet.
+pub(super) fn is_used(model: &Model) -> bool {
+    let listener = |listener: &Listener| {
+        let protocol = matches!(listener.protocol, ListenerProtocol::Http | ListenerProtocol::Https);
+        !protocol || listener.http3 || listener.upstream.is_some() || !listener.sni.is_empty()
+    };
+    let upstream = |upstream: &Upstream| upstream.protocol != UpstreamProtocol::Http;
+    model.listeners.values().any(listener) || model.upstreams.values().any(upstream)
 }
 
 /// The policies written in an object: itself, or those of a route.

@@ -178,6 +178,25 @@ proptest! {
         prop_assert_eq!(back, Ok(model), "{}", text);
     }
 
+    /// The quick reading of a right text and the careful one must never differ in what they take.
+    #[test]
+    fn both_readings_of_a_text_agree(
+        model in model(),
+        edits in vec((any::<proptest::sample::Index>(), "[a-z\"\n={}\\[\\],0-9]{0,2}"), 0..3),
+    ) {
+        let mut text: Vec<char> = to_toml(&model).chars().collect();
+        for (at, with) in edits {
+            let at = at.index(text.len() + 1);
+            text.splice(at..(at + 1).min(text.len()).max(at), with.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Some(quick) = crate::parse::at_once(&text) {
+            prop_assert_eq!(crate::parse::carefully(&text), Ok(quick), "{}", text);
+        } else {
+            prop_assert!(crate::parse::carefully(&text).is_err(), "{}", text);
+        }
+    }
+
     #[test]
     fn no_text_makes_the_parser_panic(text in "([a-z.\\[\\]={}\"' \n0-9#,-]|routes|upstreams|policies){0,60}") {
         let _either_way = crate::parse::parse_and_check(&text).is_ok();

@@ -189,7 +189,9 @@ fn a_second_store_says_who_holds_the_directory() {
     assert_eq!(running(&second), 1);
     second.close();
     append(&first, 1);
+    let other_handle = first.clone();
     first.close();
+    assert_eq!(wait(other_handle.history(1)), Err(StoreError::Closed));
     assert_eq!(open(dir.path()).held_by(), None);
 }
 
