@@ -12,7 +12,7 @@ use super::appliance::Gateway;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps the health of every checked endpoint, for ever.
-pub async fn keep_health(gateway: Arc<Gateway>, store: Store) {
+pub(super) async fn keep_health(gateway: Arc<Gateway>, store: Store) {
     let mut tellings = gateway.tellings();
     while tellings.changed().await.is_ok() {
         tokio::time::sleep(EVERY).await;
@@ -22,7 +22,7 @@ pub async fn keep_health(gateway: Arc<Gateway>, store: Store) {
 }
 
 /// Writes what is known now.
-pub async fn keep_now(gateway: &Gateway, store: &Store) {
+pub(super) async fn keep_now(gateway: &Gateway, store: &Store) {
     let records = gateway.checked().into_iter().map(|(upstream, endpoint)| HealthRecord {
         upstream,
         address: endpoint.address,

@@ -10,7 +10,7 @@ use crate::listener::handover::Adopted;
 
 /// Threads of the control runtime. What it does is little and seldom urgent; two, so that one long piece of work
 /// (compiling a large model) does not hold up the watchdog.
-pub const CONTROL_THREADS: usize = 2;
+const CONTROL_THREADS: usize = 2;
 
 /// Runs until SIGTERM or SIGINT, then drains.
 ///

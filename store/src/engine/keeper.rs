@@ -100,8 +100,8 @@ impl Keeper {
 
     fn tell(&self, health: StoreHealth, message: String) {
         match health {
-            StoreHealth::Ok => tracing::info!(message, "store"),
-            StoreHealth::Degraded | StoreHealth::Failed => tracing::error!(message, "store"),
+            StoreHealth::Ok => tracing::info!("{message}"),
+            StoreHealth::Degraded | StoreHealth::Failed => tracing::error!("{message}"),
         }
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = StoreStatus { health, message };
     }
