@@ -25,7 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
     let size = prop_oneof![4 => 0..100_usize, 1 => 60_000..200_000_usize];
     let write = (tree(), 0..6_u8, proptest::option::of(size));
     prop_oneof![
-        4 => proptest::collection::vec(write, 1..5).prop_map(Step::Write),
+        4 => proptest::collection::vec(write, 0..5).prop_map(Step::Write),
         2 => (tree(), 0..6_u8).prop_map(|(tree, key)| Step::Get(tree, key)),
         2 => (tree(), proptest::option::of(0..6_u8), 0..4_usize).prop_map(|(t, after, n)| Step::Scan(t, after, n)),
         1 => (tree(), 0..4_usize).prop_map(|(tree, limit)| Step::Newest(tree, limit)),
