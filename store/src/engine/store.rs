@@ -136,8 +136,11 @@ impl Store {
         address: &str,
         entry: &EndpointOverride,
     ) -> Result<(), StoreError> {
+        let mut entry = entry.clone();
+        audit::shorten(&mut entry.owner);
+        audit::shorten(&mut entry.reason);
         let mut batch = Batch::default();
-        batch.put(Tree::Overrides, place(upstream, address), serde_json::to_vec(entry).unwrap_or_default());
+        batch.put(Tree::Overrides, place(upstream, address), serde_json::to_vec(&entry).unwrap_or_default());
         self.write(batch).await
     }
 
