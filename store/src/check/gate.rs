@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rules for policies and consumers.
+//! Rules for policies and consumers: the gate. A policy is checked where it is written, named or in a route, by the
+//! same function. No message here repeats a secret.
 
 use std::collections::HashMap;
 

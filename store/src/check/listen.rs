@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rules for listeners and certificates.
+//! Rules for listeners and certificates. Whether an address can be bound and a key fits its certificate only the
+//! machine can tell; that is for the daemon.
 
 use std::net::SocketAddr;
 

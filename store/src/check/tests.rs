@@ -261,3 +261,14 @@ fn all_problems_of_both_sorts_come_at_once_in_the_order_of_the_text() {
 fn a_right_model_gives_an_empty_report() {
     assert_eq!(check_model(&parse_toml(BASE).expect("it is valid")), super::Report::default());
 }
+
+#[test]
+fn a_file_full_of_mistakes_gives_a_bounded_list() {
+    let route = |n: usize| format!("[routes.r{n}]\nupstream = \"nowhere\"\nbogus = {n}\n[routes.r{n}]\n");
+    let text: String = (0..3_000).map(route).collect();
+    let found = parse_and_check(&text).expect_err("it has thousands of mistakes");
+    assert_eq!(found.len(), crate::parse::PROBLEMS_MAX);
+    let dangling: String = (0..3_000).map(|n| format!("[routes.r{n}]\nupstream = \"u{n}\"\n")).collect();
+    let found = parse_and_check(&dangling).expect_err("it has thousands of mistakes");
+    assert_eq!(found.len(), crate::parse::PROBLEMS_MAX);
+}

@@ -17,6 +17,8 @@ mod credential;
 
 mod keeper;
 
+mod key;
+
 mod keyring;
 
 mod lock;

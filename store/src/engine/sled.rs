@@ -90,8 +90,9 @@ impl Sled {
 
     /// Adds one write to the batches of its tree and of the parts.
     fn stage(&self, staged: &mut Staged, tree: Tree, key: &[u8], value: Option<&[u8]>) -> Result<(), EngineError> {
-        // Only objects can be large, so only there can parts of an old value lie about.
-        if tree == Tree::Objects {
+        // Parts of an old value must not stay behind. A credential is never large, and reading before each of a
+        // million would cost.
+        if tree != Tree::Credentials {
             let old = self.tree(tree)?.get(key).map_err(refused)?;
             if let Some(Framed::Parts(count)) = old.as_deref().and_then(|old| codec::open(old).ok()) {
                 (0..count.min(PARTS_MAX)).for_each(|index| staged.parts.remove(part_key(tree, key, index)));

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{append, model, open, running};
-use crate::engine::{Store, StoreError, wait};
+use crate::engine::keeper::Keeper;
+use crate::engine::memory::Memory;
+use crate::engine::{Batch, Engine, EngineError, Pair, Store, StoreError, Tree, wait};
 use crate::wire::StoreHealth;
 
 /// A directory with five revisions and a key.
@@ -178,5 +180,57 @@ fn a_full_disk_is_refused_before_anything_is_written() {
     let refused = wait(store.append(0, model(1), "ana", "", 1));
     assert!(matches!(refused, Err(StoreError::DiskFull { .. })), "{refused:?}");
     assert_eq!(running(&store), 0);
+    store.close();
+}
+
+/// An engine that fails as sled does when the disk is full: from one moment on, whatever it is asked to write.
+#[derive(Debug, Default)]
+struct Failing(Memory);
+
+impl Engine for Failing {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.0.get(tree, key)
+    }
+
+    fn scan(&self, tree: Tree, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, EngineError> {
+        self.0.scan(tree, prefix, after, limit)
+    }
+
+    fn newest(&self, tree: Tree, limit: usize) -> Result<Vec<Pair>, EngineError> {
+        self.0.newest(tree, limit)
+    }
+
+    fn write(&mut self, _: Batch) -> Result<(), EngineError> {
+        Err(EngineError::Refused("no space left on device".to_owned()))
+    }
+
+    fn sync(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_engine_that_fails_is_opened_again_and_nothing_acknowledged_is_lost() {
+    let dir = filled();
+    let alice = "alice".parse().expect("a name");
+    let fail = |store: &Store| {
+        let failing = |keeper: &mut Keeper| {
+            keeper.engine = Box::new(Failing::default());
+            Ok(())
+        };
+        wait(store.call(failing)).expect("the store answers");
+    };
+    let store = open(dir.path());
+    fail(&store);
+    assert_eq!(append(&store, 5), 6);
+    let status = store.status();
+    assert!(status.health == StoreHealth::Ok && status.message.contains("no space left"), "{status:?}");
+    fail(&store);
+    let issued = wait(store.issue_key(&alice, "", None, 1)).expect("the log has it");
+    let listed = wait(store.keys(&alice)).expect("the store answers");
+    assert!(listed.len() == 2 && listed.contains(&issued.key), "{listed:?}");
+    store.close();
+    let store = open(dir.path());
+    assert_eq!((running(&store), wait(store.keys(&alice)).map(|keys| keys.len())), (6, Ok(2)));
     store.close();
 }

@@ -41,11 +41,8 @@ fn batch(writes: &[(Tree, u8, Option<usize>)]) -> Batch {
     let mut batch = Batch::default();
     for (tree, number, size) in writes {
         match size {
-            // Only objects are ever large.
-            Some(size) if *tree == Tree::Objects || *size < 60_000 => {
-                batch.put(*tree, key(*number), vec![*number; *size])
-            }
-            _ => batch.delete(*tree, key(*number)),
+            Some(size) => batch.put(*tree, key(*number), vec![*number; *size]),
+            None => batch.delete(*tree, key(*number)),
         }
     }
     batch
