@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use socket2::SockRef;
 use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 
 use super::buffers::{Buffers, READ_BYTES};
-use super::http1::{self, Bad, Decoded, Decoder, Framing, HeadLimits, HeadScanner, RequestLine};
+use super::http1::{self, Bad, Decoded, Decoder, Framing, HeadLimits, HeadScanner, RequestLine, Version};
 use super::stream::Stream;
 use crate::clock::{Deadline, Deadlines};
 use crate::exchange::Fields;
@@ -69,6 +70,10 @@ struct Io {
     body_left: u64,
     body_limit: u64,
     broken: bool,
+    /// The client of this request understands interim replies.
+    takes_interim: bool,
+    /// What the socket has not yet taken of them.
+    interim: Vec<u8>,
 }
 
 impl ClientSide {
@@ -81,7 +86,17 @@ impl ClientSide {
         timeouts: ClientTimeouts,
     ) -> Self {
         let decoder = Decoder::new(Framing::None);
-        let io = Io { stream, input, decoder, continue_due: false, body_left: 0, body_limit: 0, broken: false };
+        let io = Io {
+            stream,
+            input,
+            decoder,
+            continue_due: false,
+            body_left: 0,
+            body_limit: 0,
+            broken: false,
+            takes_interim: false,
+            interim: Vec::new(),
+        };
         Self {
             io: RefCell::new(io),
             buffers,
@@ -164,8 +179,10 @@ impl ClientSide {
     }
 
     /// Begins the body of the request whose head was just read.
-    pub fn begin_body(self: &Rc<Self>, framing: Framing, expect_continue: bool) -> RequestBody {
+    pub fn begin_body(self: &Rc<Self>, version: Version, framing: Framing, expect_continue: bool) -> RequestBody {
         let io = &mut *self.io.borrow_mut();
+        // HTTP/1.0 knows no interim replies (RFC 9110 section 15.2).
+        io.takes_interim = version == Version::Http11;
         io.decoder = Decoder::new(framing);
         io.continue_due = expect_continue && !framing.is_empty();
         io.body_left = u64::MAX;
@@ -244,12 +261,36 @@ impl ClientSide {
     /// the socket takes none of it the client is waiting for something else and the body deadline decides.
     fn poll_send_continue(&self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let io = &mut *self.io.borrow_mut();
+        if !io.interim.is_empty() {
+            // It goes behind what is on its way already.
+            io.interim.extend_from_slice(CONTINUE);
+            io.continue_due = false;
+            return Poll::Ready(Ok(()));
+        }
         match ready!(Pin::new(&mut io.stream).poll_write(cx, CONTINUE)) {
             Ok(count) if count == CONTINUE.len() => {}
             _ => return Poll::Ready(Err(Fault::ClientClosed)),
         }
         io.continue_due = false;
         Pin::new(&mut io.stream).poll_flush(cx).map_err(|_| Fault::ClientClosed)
+    }
+
+    /// Whether interim replies to the request at hand can be passed on.
+    pub fn takes_interim(&self) -> bool {
+        self.io.borrow().takes_interim
+    }
+
+    /// Writes the head of an interim reply at once, as far as the socket takes it; the rest leaves before the reply.
+    #[cold]
+    pub fn inform(&self, head: &[u8]) {
+        let io = &mut *self.io.borrow_mut();
+        io.interim.extend_from_slice(head);
+        // Nobody waits for this write: what it leaves is written by whoever writes next, and errors show then.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if let Poll::Ready(Ok(count)) = Pin::new(&mut io.stream).poll_write(&mut cx, &io.interim) {
+            io.interim.drain(..count.min(io.interim.len()));
+            let _flushed_later = Pin::new(&mut io.stream).poll_flush(&mut cx).is_pending();
+        }
     }
 
     /// Whether the connection could carry another request after the one whose reply is about to be written.
@@ -261,6 +302,14 @@ impl ClientSide {
 
     /// Writes all of `head`, then all of `data`, with as few calls as the socket allows.
     pub async fn write_all(&self, head: &[u8], data: &[u8]) -> Result<(), Fault> {
+        if !self.io.borrow().interim.is_empty() {
+            let interim = std::mem::take(&mut self.io.borrow_mut().interim);
+            self.write_pieces(&interim, &[]).await?;
+        }
+        self.write_pieces(head, data).await
+    }
+
+    async fn write_pieces(&self, head: &[u8], data: &[u8]) -> Result<(), Fault> {
         let total = head.len() + data.len();
         let mut done = 0;
         let mut waiting = false;
@@ -360,6 +409,20 @@ impl ClientSide {
                 Ok(count) if count > 0 => dropped += count as u64,
                 _ => return,
             }
+        }
+    }
+
+    /// Whether a byte of the reply at hand has left.
+    pub fn has_sent(&self) -> bool {
+        self.sent.get() > 0
+    }
+
+    /// Makes the coming close a reset, so that a client that finds the end of a body by it does not take a cut for one.
+    #[cold]
+    pub fn abort(&self) {
+        if let Stream::Tcp(stream) = &self.io.borrow().stream {
+            // TLS has its own word for a proper end, which a dropped stream does not say.
+            let _still_a_close = SockRef::from(stream).set_linger(Some(Duration::ZERO)).is_err();
         }
     }
 

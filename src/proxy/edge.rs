@@ -19,6 +19,9 @@ const PSEUDONYM: &str = "weirgate";
 /// Names that one `Connection` field may list; more is noise and its names stay unnamed.
 const NOMINATED_MAX: usize = 16;
 
+/// The longest name in [`Known`].
+const KNOWN_NAME_MAX: usize = 17;
+
 /// Field names that a message nominates as hop-by-hop.
 type Nominated = SmallVec<[SmallVec<[u8; 32]>; 2]>;
 
@@ -27,7 +30,12 @@ type Nominated = SmallVec<[SmallVec<[u8; 32]>; 2]>;
 pub fn clean_request(fields: &mut Fields, trusted: bool) {
     let nominated = nominated(fields);
     fields.retain(|field| match field.known {
-        Known::Other => !is_nominated(&nominated, &field) && !is_identity(field.name),
+        Known::Other => {
+            !is_nominated(&nominated, &field)
+                && !is_identity(field.name)
+                && !is_disguised(field.name)
+                && (trusted || !is_forwarding(field.name))
+        }
         Known::Connection
         | Known::KeepAlive
         | Known::ProxyConnection
@@ -84,6 +92,26 @@ fn nominated(fields: &Fields) -> Nominated {
 
 fn is_nominated(nominated: &Nominated, field: &Field<'_>) -> bool {
     nominated.iter().any(|name| name.eq_ignore_ascii_case(field.name))
+}
+
+/// Whether an endpoint that makes a variable of each field could take this for a name that we act on, because it treats
+/// an underscore as a hyphen.
+fn is_disguised(name: &[u8]) -> bool {
+    let mut plain = [0; KNOWN_NAME_MAX];
+    let Some(plain) = plain.get_mut(..name.len()).filter(|_| name.contains(&b'_')) else { return false };
+    for (to, from) in plain.iter_mut().zip(name) {
+        *to = if *from == b'_' { b'-' } else { *from };
+    }
+    Known::of(plain) != Known::Other
+}
+
+/// Whether a field that only a proxy may send says where a request came from or what it was for.
+fn is_forwarding(name: &[u8]) -> bool {
+    const FORWARDED: &[u8] = b"x-forwarded-";
+    let is_like = |(a, b): (&u8, &u8)| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-');
+    let starts = name.len() > FORWARDED.len() && name.iter().zip(FORWARDED).all(is_like);
+    let is = |known: &[u8]| name.len() == known.len() && name.iter().zip(known).all(is_like);
+    matches!(name.first(), Some(b'x' | b'X')) && (starts || is(b"x-original-url") || is(b"x-rewrite-url"))
 }
 
 /// The address that counts as the client's: the peer, or, behind trusted proxies, the nearest address in

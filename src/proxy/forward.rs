@@ -5,11 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http_body::Body;
 use smallvec::SmallVec;
 
 use super::edge;
+use super::http::RequestBody;
 use super::journey::{Attempt, Journey};
 use super::worker::UpstreamMemory;
 use crate::balance::Choice;
@@ -47,7 +46,7 @@ struct Attempts {
 /// Sends the request to an endpoint of its route's upstream and waits for the head of the reply.
 pub async fn forward<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<Forwarded<B>, Fault>
 where
-    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    B: RequestBody,
 {
     let upstream = journey.route().and_then(|route| journey.snapshot.upstream_of(route));
     let upstream = Arc::clone(upstream.ok_or(Fault::Internal("a route without an upstream"))?);
@@ -69,7 +68,7 @@ async fn attempt_all<B>(
     body: B,
 ) -> Result<Forwarded<B>, Fault>
 where
-    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    B: RequestBody,
 {
     let mut attempts = Attempts { tried: TriedEndpoints::new(), failed: 0, stale: 0, again: None };
     let mut body = Some(body);
@@ -235,7 +234,7 @@ async fn send<B>(
     body: &mut Option<B>,
 ) -> Result<Forwarded<B>, Fault>
 where
-    B: Body<Data = Bytes, Error = Fault> + Unpin,
+    B: RequestBody,
 {
     let Some(taken) = body.take() else { return Err(Fault::Internal("a request body was sent twice")) };
     let sent = Some(if journey.attempts.len() > 1 { clock::now() } else { journey.x.arrived });
@@ -250,7 +249,7 @@ where
         limits: HeadLimits::default(),
         patience: Patience { reply: upstream.response, silence: upstream.idle },
     };
-    match connection.send(outgoing, |_, _| ()).await {
+    match connection.send(outgoing, |status, fields, body| body.inform(status, fields)).await {
         Ok(reply) => Ok(Forwarded { reply, sent }),
         Err(SendError { fault, body: kept }) => {
             *body = kept;

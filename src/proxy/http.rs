@@ -12,6 +12,7 @@ use super::forward::{self, Forwarded};
 use super::journey::Journey;
 use super::reply::Reply;
 use crate::clock;
+use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::observe::Stage;
 use crate::policy::{self, Verdict};
@@ -126,6 +127,10 @@ fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
     journey.replied = Some(now);
     let mut reply = Reply::of_endpoint(forwarded.reply);
     edge::clean_reply(&mut reply.fields);
+    if reply.status == 204 {
+        // RFC 9110 section 8.6: a length here would promise a body.
+        reply.fields.remove(Known::ContentLength);
+    }
     edge::add_via(&mut reply.fields, crate::exchange::Protocol::Http11);
     reply
 }
@@ -134,4 +139,7 @@ fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
 pub trait RequestBody: Body<Data = Bytes, Error = Fault> + Unpin {
     /// Refuses more than `limit` bytes, at once if they are announced.
     fn limit(&self, limit: u64) -> Result<(), Fault>;
+
+    /// Passes an interim reply of the endpoint on to the client, where the protocol can (RFC 9110 section 15.2).
+    fn inform(&self, status: u16, fields: &Fields);
 }

@@ -17,7 +17,7 @@ use super::{edge, forward, tunnel};
 use crate::clock;
 use crate::config::snapshot::Listener;
 use crate::exchange::{Client, Exchange, Fields, Known, Protocol, Request, Span};
-use crate::fault::Fault;
+use crate::fault::{Blame, Fault};
 use crate::protocol::client::{self, ClientSide};
 use crate::protocol::http1::{self as codec, Framing, RequestFraming, RequestLine, Version};
 use crate::protocol::stream::Stream;
@@ -29,6 +29,19 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 impl RequestBody for client::RequestBody {
     fn limit(&self, limit: u64) -> Result<(), Fault> {
         self.side().limit_body(limit)
+    }
+
+    /// 100 is not passed on: the client is told to go on when its body is read.
+    #[cold]
+    fn inform(&self, status: u16, fields: &Fields) {
+        if status != 100 && self.side().takes_interim() {
+            let mut fields = fields.clone();
+            edge::clean_reply(&mut fields);
+            fields.remove(Known::ContentLength);
+            let mut head = Vec::new();
+            codec::reply_head(&mut head, status, &fields);
+            self.side().inform(&head);
+        }
     }
 }
 
@@ -77,11 +90,11 @@ async fn exchange(
     last: bool,
 ) -> Next {
     let snapshot = worker.snapshot();
-    let is_http10 = matches!(&line, Ok(line) if line.version == Version::Http10);
+    let version = line.as_ref().map_or(Version::Http11, |line| line.version);
     let (mut journey, prepared) = begin(worker, client, snapshot, line, fields);
     let (reply, wants_more) = match prepared {
         Ok(framing) => {
-            let body = side.begin_body(framing.framing, framing.expect_continue);
+            let body = side.begin_body(version, framing.framing, framing.expect_continue);
             (http::handle(&mut journey, &framing, body).await, framing.keep_alive)
         }
         Err(fault) => (http::refuse::<client::RequestBody>(&mut journey, fault), false),
@@ -90,13 +103,24 @@ async fn exchange(
     if reply.tunnel.is_some() {
         return tunnel::run(journey, side, reply).await;
     }
-    let head = ReplyHead { is_http10, keep, method: journey.x.request.method.clone() };
-    let written = write_reply(&side, worker, head, reply, &mut journey).await;
+    let head = ReplyHead { is_http10: version == Version::Http10, keep, method: journey.x.request.method.clone() };
+    let mut written = write_reply(&side, worker, &head, reply, &mut journey).await;
+    if let Err(fault) = &written
+        && fault.facts().blame == Blame::Endpoint
+        && !side.has_sent()
+    {
+        // The reply broke off before any of it left: it can still be a whole one that says so.
+        let page = http::refuse::<client::RequestBody>(&mut journey, fault.clone());
+        written = write_reply(&side, worker, &ReplyHead { keep: false, ..head.clone() }, page, &mut journey).await;
+    }
     (journey.bytes_in, journey.bytes_out) = side.take_counts();
     match written {
         Ok(true) => {}
         Ok(false) => return Next::Close,
         Err(fault) => {
+            if head.is_http10 {
+                side.abort();
+            }
             journey.cut(fault);
             return Next::Gone;
         }
@@ -170,6 +194,7 @@ fn hop_limit(journey: &mut Journey, framing: RequestFraming) -> Result<RequestFr
 }
 
 /// What the head of a reply depends on besides the reply.
+#[derive(Clone)]
 struct ReplyHead {
     is_http10: bool,
     keep: bool,
@@ -222,7 +247,7 @@ impl ReplyHead {
 async fn write_reply<B>(
     side: &ClientSide,
     worker: &Worker,
-    head: ReplyHead,
+    head: &ReplyHead,
     mut reply: Reply<B>,
     journey: &mut Journey,
 ) -> Result<bool, Fault>

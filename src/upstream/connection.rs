@@ -126,11 +126,11 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of its final reply. Each informational reply (100, 102, 103) is shown to
-    /// `on_informational` as it comes.
+    /// `on_informational` as it comes, with the request body, which knows the client.
     pub async fn send<B>(
         mut self,
         request: Outgoing<'_, B>,
-        mut on_informational: impl FnMut(u16, &Fields),
+        mut on_informational: impl FnMut(u16, &Fields, &B),
     ) -> Result<Reply<B>, SendError<B>>
     where
         B: Body<Data = Bytes, Error = Fault> + Unpin,
@@ -269,7 +269,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
         &mut self,
         cx: &mut Context<'_>,
         connection: &mut Connection,
-        on_informational: &mut impl FnMut(u16, &Fields),
+        on_informational: &mut impl FnMut(u16, &Fields, &B),
     ) -> Poll<Result<ReplyLine, Fault>> {
         loop {
             self.write(cx, connection)?;
@@ -335,7 +335,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
     fn take_head(
         &mut self,
         connection: &mut Connection,
-        on_informational: &mut impl FnMut(u16, &Fields),
+        on_informational: &mut impl FnMut(u16, &Fields, &B),
     ) -> Result<Option<ReplyLine>, Fault> {
         while self.scanner.is_worth_parsing(&connection.buf, &self.limits) {
             self.fields.reset(self.limits.head_bytes);
@@ -360,7 +360,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
         &mut self,
         status: u16,
         connection: &Connection,
-        on_informational: &mut impl FnMut(u16, &Fields),
+        on_informational: &mut impl FnMut(u16, &Fields, &B),
     ) -> Result<(), Fault> {
         self.informational += 1;
         if self.informational > INFORMATIONAL_MAX {
@@ -370,7 +370,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
             self.upload.release();
             connection.socket.deadline.reset(self.patience.reply);
         }
-        on_informational(status, &self.fields);
+        on_informational(status, &self.fields, self.upload.body());
         Ok(())
     }
 

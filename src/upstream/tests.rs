@@ -146,7 +146,7 @@ impl Worker {
             limits: HeadLimits { head_bytes: 4096, ..HeadLimits::default() },
             patience,
         };
-        let result = connection.send(outgoing, |status, _| informational.push_str(&format!("{status} "))).await;
+        let result = connection.send(outgoing, |status, _, _| informational.push_str(&format!("{status} "))).await;
         (informational, result)
     }
 }

@@ -129,6 +129,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
         }
     }
 
+    /// The body, however much of it is left.
+    pub(super) fn body(&self) -> &B {
+        &self.body
+    }
+
     /// The body, if no frame of it was taken.
     pub(super) fn into_untouched(self) -> Option<B> {
         if self.is_touched { None } else { Some(self.body) }

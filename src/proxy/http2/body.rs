@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use super::Active;
 use super::stream::{note_frame, note_wait};
 use crate::clock::{Deadline, Deadlines};
+use crate::exchange::Fields;
 use crate::fault::Fault;
 use crate::proxy::http::RequestBody;
 use crate::proxy::journey::Journey;
@@ -59,6 +60,9 @@ impl RequestBody for InBody {
         self.limit.set(limit);
         if self.incoming.size_hint().lower() > limit { Err(Fault::BodyTooLarge { limit }) } else { Ok(()) }
     }
+
+    /// hyper offers no way to send one.
+    fn inform(&self, _status: u16, _fields: &Fields) {}
 }
 
 impl Body for InBody {

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The whole gateway from outside: real sockets, real workers, endpoints that misbehave on purpose.
+//!
+//! One binary, one file per topic. `support` is what they share: a gateway in this process, scripted endpoints that
+//! remember every byte, a client that can lie. Every fixed bug has a row in its topic or in `regression`.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+mod http1;
+
+mod refusals;
+
+mod replies;
