@@ -87,11 +87,17 @@ where
             Err(fault) => Err(fault),
         };
         let fault = match result {
-            Ok(forwarded) => match judge(journey, upstream, memory, &attempts, &endpoint, &forwarded, &body) {
+            Ok(forwarded) => match judge(journey, upstream, memory, &attempts, &endpoint, &forwarded) {
                 None => return Ok(forwarded),
-                Some(fault) => fault,
+                Some(fault) => {
+                    body = forwarded.reply.body.into_request();
+                    fault
+                }
             },
-            Err(fault) => decide(journey, upstream, memory, &mut attempts, fault, &body)?,
+            Err(fault) => {
+                let body = if body.is_some() { retry::Body::InHand } else { retry::Body::Spent };
+                decide(journey, upstream, memory, &mut attempts, fault, body)?
+            }
         };
         note_failure(journey, &mut attempts, &endpoint, fault);
     }
@@ -119,18 +125,18 @@ fn note_failure(journey: &mut Journey, attempts: &mut Attempts, endpoint: &Endpo
 }
 
 /// Whether a failure may be tried again: the fault back if so, as the error if not.
-fn decide<B>(
+fn decide(
     journey: &mut Journey,
     upstream: &Upstream,
     memory: &UpstreamMemory,
     attempts: &mut Attempts,
     fault: Fault,
-    body: &Option<B>,
+    body: retry::Body,
 ) -> Result<Fault, Fault> {
     let is_stale = matches!(fault, Fault::Stale { .. });
     let tried = Tried {
         method: journey.x.request.method.as_str(),
-        body: if body.is_some() { retry::Body::InHand } else { retry::Body::Spent },
+        body,
         attempts: attempts.failed + u32::from(!is_stale),
         stale: attempts.stale + u32::from(is_stale),
     };
@@ -152,8 +158,10 @@ fn judge<B>(
     attempts: &Attempts,
     endpoint: &Endpoint,
     forwarded: &Forwarded<B>,
-    body: &Option<B>,
-) -> Option<Fault> {
+) -> Option<Fault>
+where
+    B: RequestBody,
+{
     let status = forwarded.reply.line.status;
     if !upstream.retry.on.contains(&retry::Cause::Status(status)) || upstream.endpoints.len() < 2 {
         return None;
@@ -164,6 +172,7 @@ fn judge<B>(
     if pick(journey, upstream, memory, &next).is_err() {
         return None;
     }
+    let body = if forwarded.reply.body.has_request() { retry::Body::InHand } else { retry::Body::Spent };
     decide(journey, upstream, memory, &mut next, fault, body).ok()
 }
 

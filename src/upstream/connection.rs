@@ -171,11 +171,11 @@ impl Connection {
         let mut tunnel = None;
         let body = if line.status == 101 {
             tunnel = Some(self.into_tunnel());
-            ReplyBody::whole(Bytes::new())
+            ReplyBody::whole(Bytes::new(), None)
         } else if let (Some(len), true) = (self.has_whole(framing), upload.is_done()) {
             let data = if len == 0 { Bytes::new() } else { self.buf.split_to(len).freeze() };
             self.finish(keep_alive, stated_idle(&fields));
-            ReplyBody::whole(data)
+            ReplyBody::whole(data, upload.into_untouched())
         } else {
             if upload.is_held() || !upload.has_sent_head() {
                 upload.stop();

@@ -22,6 +22,8 @@ pub struct ReplyBody<B> {
     /// What is already here of it.
     next: Option<Result<Frame<Bytes>, Fault>>,
     live: Option<Live<B>>,
+    /// The request body of a reply that is here whole, if nothing of it was taken.
+    request: Option<B>,
 }
 
 #[derive(Debug)]
@@ -44,8 +46,8 @@ enum Step {
 
 impl<B> ReplyBody<B> {
     /// A body of which nothing is still to be read.
-    pub(super) fn whole(data: Bytes) -> Self {
-        Self { next: if data.is_empty() { None } else { Some(Ok(Frame::data(data))) }, live: None }
+    pub(super) fn whole(data: Bytes, request: Option<B>) -> Self {
+        Self { next: if data.is_empty() { None } else { Some(Ok(Frame::data(data))) }, live: None, request }
     }
 
     pub(super) fn streaming(
@@ -57,11 +59,21 @@ impl<B> ReplyBody<B> {
         silence: Duration,
     ) -> Self {
         let live = Live { connection, decoder, upload, keep_alive, stated, silence, is_waiting: false };
-        Self { next: None, live: Some(live) }
+        Self { next: None, live: Some(live), request: None }
     }
 }
 
 impl<B: Body<Data = Bytes, Error = Fault> + Unpin> ReplyBody<B> {
+    /// Whether the request could be sent again in place of this reply, because nothing of its body was taken.
+    pub fn has_request(&self) -> bool {
+        self.request.is_some() || self.live.as_ref().is_some_and(|live| !live.upload.is_touched())
+    }
+
+    /// The body of the request, if nothing of it was taken. The reply is given up.
+    pub fn into_request(self) -> Option<B> {
+        self.request.or_else(|| self.live.and_then(|live| live.upload.into_untouched()))
+    }
+
     /// Asks for the frame after one that is about to be handed on, if it costs no waiting. So the last frame is known
     /// to be the last, and the connection is free for the next request before the client has this one's reply.
     fn look_ahead(&mut self) {

@@ -134,6 +134,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
         &self.body
     }
 
+    /// Whether a frame of the body was taken.
+    pub(super) fn is_touched(&self) -> bool {
+        self.is_touched
+    }
+
     /// The body, if no frame of it was taken.
     pub(super) fn into_untouched(self) -> Option<B> {
         if self.is_touched { None } else { Some(self.body) }
