@@ -293,6 +293,30 @@ impl ClientSide {
         }
     }
 
+    /// Ready once the client has closed or reset its connection while it waits for a reply. Until something happens on
+    /// the socket this looks at nothing. A close that TLS announces first is not seen.
+    pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let io = &*self.io.borrow();
+        if !io.decoder.is_done() || !io.input.is_empty() {
+            // Whoever reads the body finds out; and bytes that are already here hide the end.
+            return Poll::Pending;
+        }
+        let stream = io.stream.tcp();
+        loop {
+            if ready!(stream.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            // Inside `try_io`, so that readiness left over from the last read is cleared and the next event is waited for.
+            let peek = || SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
+            match stream.try_io(tokio::io::Interest::READABLE, peek) {
+                Ok(0) => return Poll::Ready(()),
+                Ok(_) => return Poll::Pending,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
     /// Whether the connection could carry another request after the one whose reply is about to be written.
     pub fn can_keep_alive(&self) -> bool {
         let io = &*self.io.borrow();

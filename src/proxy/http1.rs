@@ -49,8 +49,10 @@ impl RequestBody for client::RequestBody {
 pub(super) enum Next {
     Request,
     Close,
-    /// It is somebody else's now.
+    /// It is cut.
     Gone,
+    /// It becomes a tunnel.
+    Tunnel(Box<(Journey, Reply<client::RequestBody>)>),
 }
 
 /// Serves requests until the connection ends.
@@ -76,6 +78,8 @@ pub async fn serve(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, 
             Next::Request => {}
             Next::Close => break,
             Next::Gone => return,
+            // The exchange is over, so the connection has one owner again.
+            Next::Tunnel(upgraded) => return Box::pin(tunnel::run(upgraded.0, side, upgraded.1)).await,
         }
     }
     side.close().await;
@@ -95,13 +99,17 @@ async fn exchange(
     let (reply, wants_more) = match prepared {
         Ok(framing) => {
             let body = side.begin_body(version, framing.framing, framing.expect_continue);
-            (http::handle(&mut journey, &framing, body).await, framing.keep_alive)
+            let Some(reply) = while_there(&side, http::handle(&mut journey, &framing, body)).await else {
+                journey.cut(Fault::ClientClosed);
+                return Next::Gone;
+            };
+            (reply, framing.keep_alive)
         }
         Err(fault) => (http::refuse::<client::RequestBody>(&mut journey, fault), false),
     };
     let keep = wants_more && !last && side.can_keep_alive() && !worker.is_draining();
     if reply.tunnel.is_some() {
-        return tunnel::run(journey, side, reply).await;
+        return Next::Tunnel(Box::new((journey, reply)));
     }
     let head = ReplyHead { is_http10: version == Version::Http10, keep, method: journey.x.request.method.clone() };
     let mut written = write_reply(&side, worker, &head, reply, &mut journey).await;
@@ -127,6 +135,16 @@ async fn exchange(
     }
     drop(journey);
     if side.discard_body().await { Next::Request } else { Next::Close }
+}
+
+/// The reply, or nothing once the client is gone and nobody waits for it.
+async fn while_there<R>(side: &ClientSide, handling: impl Future<Output = R>) -> Option<R> {
+    let mut handling = std::pin::pin!(handling);
+    std::future::poll_fn(|cx| match handling.as_mut().poll(cx) {
+        Poll::Ready(reply) => Poll::Ready(Some(reply)),
+        Poll::Pending => side.poll_gone(cx).map(|()| None),
+    })
+    .await
 }
 
 /// Makes an exchange of a head, or the fault that it deserves. Both are journeys, so both are recorded.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::http1::Next;
 use super::journey::Journey;
 use super::reply::Reply;
 use crate::clock::Deadlines;
@@ -22,8 +21,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Answers the upgrade and relays until the end.
-pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply: Reply<B>) -> Next {
-    let Some(tunnel) = reply.tunnel.take() else { return Next::Close };
+pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply: Reply<B>) {
+    let Some(tunnel) = reply.tunnel.take() else { return };
     let mut head = Vec::new();
     codec::reply_line(&mut head, reply.status);
     codec::fields(&mut head, &reply.fields);
@@ -33,22 +32,21 @@ pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply
     drop(reply);
     if let Err(fault) = written {
         journey.cut(fault);
-        return Next::Gone;
+        return;
     }
     (journey.bytes_in, journey.bytes_out) = side.take_counts();
     let Some((mut client, early)) = side.into_stream() else {
         journey.cut(Fault::Internal("an upgraded connection is still in use"));
-        return Next::Gone;
+        return;
     };
     let mut endpoint = tunnel.stream;
     if endpoint.write_all(&early).await.is_err() {
-        return Next::Gone;
+        return;
     }
     let deadlines = journey.worker.deadlines.clone();
     let (up, down) = relay(&mut client, &mut endpoint, &deadlines).await;
     journey.bytes_in += up;
     journey.bytes_out += down;
-    Next::Gone
 }
 
 /// Relays both ways; the bytes that passed up and down.
