@@ -7,8 +7,20 @@
 
 mod support;
 
+mod abuse;
+
+mod auth;
+
 mod http1;
+
+mod limit;
 
 mod refusals;
 
 mod replies;
+
+mod retry;
+
+mod route;
+
+mod upgrade;

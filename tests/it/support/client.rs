@@ -192,6 +192,16 @@ impl<S: Read + Write> Client<S> {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Whether a good reply comes; false if the connection is closed instead.
+    pub(crate) fn rest_or_reply(&mut self) -> bool {
+        while find(&self.buffer, b"\r\n\r\n").is_none() {
+            if !self.fill() {
+                return false;
+            }
+        }
+        self.reply().status == 200
+    }
+
     /// Nothing more comes and the connection is closed.
     #[track_caller]
     pub(crate) fn expect_closed(&mut self, row: &str) {
