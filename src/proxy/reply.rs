@@ -32,7 +32,7 @@ pub struct Reply<B> {
 pub enum Content<B> {
     /// All of it, or nothing.
     Whole(Bytes),
-    Endpoint(Box<ReplyBody<B>>),
+    Endpoint(ReplyBody<B>),
 }
 
 impl<B> Reply<B> {
@@ -58,7 +58,7 @@ impl<B> Reply<B> {
     /// An endpoint's reply.
     pub fn of_endpoint(reply: connection::Reply<B>) -> Self {
         let connection::Reply { line, fields, framing, body, tunnel } = reply;
-        Self { status: line.status, fields, framing, body: Content::Endpoint(Box::new(body)), tunnel }
+        Self { status: line.status, fields, framing, body: Content::Endpoint(body), tunnel }
     }
 }
 
@@ -70,7 +70,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for Content<B> {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Endpoint(body) => Pin::new(&mut **body).poll_frame(cx),
+            Self::Endpoint(body) => Pin::new(body).poll_frame(cx),
         }
     }
 

@@ -21,7 +21,8 @@ use crate::protocol::http1::{Decoded, Decoder};
 pub struct ReplyBody<B> {
     /// What is already here of it.
     next: Option<Result<Frame<Bytes>, Fault>>,
-    live: Option<Live<B>>,
+    /// Boxed: most replies are here whole with their head, and a reply is passed through several hands.
+    live: Option<Box<Live<B>>>,
     /// The request body of a reply that is here whole, if nothing of it was taken.
     request: Option<B>,
 }
@@ -59,7 +60,7 @@ impl<B> ReplyBody<B> {
         silence: Duration,
     ) -> Self {
         let live = Live { connection, decoder, upload, keep_alive, stated, silence, is_waiting: false };
-        Self { next: None, live: Some(live), request: None }
+        Self { next: None, live: Some(Box::new(live)), request: None }
     }
 }
 
@@ -90,7 +91,8 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> ReplyBody<B> {
     }
 
     fn end(&mut self) {
-        let Some(Live { connection, upload, keep_alive, stated, .. }) = self.live.take() else { return };
+        let Some(live) = self.live.take() else { return };
+        let Live { connection, upload, keep_alive, stated, .. } = *live;
         connection.finish(keep_alive && upload.is_done(), stated);
     }
 }
