@@ -7,6 +7,8 @@
 
 mod body;
 
+mod flood;
+
 mod message;
 
 mod stream;
@@ -27,9 +29,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use self::body::{InBody, OutBody};
+use self::flood::Watched;
 use self::stream::Streams;
-use super::http;
 use super::worker::Worker;
+use super::{http, http1};
 use crate::config::snapshot::Listener;
 use crate::exchange::Client;
 use crate::protocol::rewind::Rewind;
@@ -88,10 +91,12 @@ pub async fn serve(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, 
             answer(Rc::clone(&worker), Rc::clone(&client), Rc::clone(&counts), request, body_timeout, fields_max)
         })
     };
-    let connection = builder(streams, listener).serve_connection(TokioIo::new(Rewind::new(input, stream)), service);
+    let io = TokioIo::new(Watched::new(Rewind::new(input, stream), worker.deadlines.clone()));
+    let connection = builder(streams, listener).serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut drained = pin!(worker.drained.notified());
     let idle = worker.deadlines.unarmed();
+    let parting = worker.deadlines.unarmed();
     let (mut was_idle, mut leaving) = (false, worker.is_draining());
     if leaving {
         connection.as_mut().graceful_shutdown();
@@ -113,6 +118,8 @@ pub async fn serve(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, 
         let is_idle = counts.active.get() == 0;
         if is_idle && !was_idle {
             idle.reset_idle(listener.timeouts.idle);
+            // The last reply may still be on its way, so the client has as long as for any piece of it.
+            parting.reset(listener.timeouts.write);
         } else if !is_idle {
             idle.disarm();
         }
@@ -121,9 +128,11 @@ pub async fn serve(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, 
         if leave && !leaving {
             leaving = true;
             connection.as_mut().graceful_shutdown();
+            // A client that has no stream left says goodbye at once, unless it is in the middle of a head for ever.
+            parting.reset(listener.timeouts.write);
             cx.waker().wake_by_ref();
         }
-        Poll::Pending
+        if leaving && is_idle { parting.poll_expired(cx) } else { Poll::Pending }
     })
     .await;
 }
@@ -158,7 +167,8 @@ async fn answer(
     let body = InBody::new(incoming, &worker.deadlines, body_timeout);
     let received = body.received();
     let begun = message::begin(&worker, &client, &parts, &body, fields_max);
-    let (mut journey, framing) = (begun.journey, begun.framing);
+    let mut journey = begun.journey;
+    let framing = begun.framing.and_then(|framing| http1::hop_limit(&mut journey, framing));
     let reply = match framing {
         Ok(framing) => Box::pin(http::handle(&mut journey, &framing, body)).await,
         Err(fault) => http::refuse(&mut journey, fault),

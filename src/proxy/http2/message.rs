@@ -88,7 +88,8 @@ fn read_head(parts: &Parts, fields: &mut Fields, fields_max: usize) -> Result<Ta
     }
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let pseudo = Pseudo {
-        scheme: parts.uri.scheme_str().unwrap_or_default().as_bytes(),
+        // h2 drops a scheme, which it has checked, where there is no `:authority` to go with it.
+        scheme: parts.uri.scheme_str().unwrap_or("http").as_bytes(),
         authority: parts.uri.authority().map(|authority| authority.as_str().as_bytes()),
         path: path.as_bytes(),
     };
