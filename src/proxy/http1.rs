@@ -95,6 +95,8 @@ async fn exchange(
 ) -> Next {
     let snapshot = worker.snapshot();
     let version = line.as_ref().map_or(Version::Http11, |line| line.version);
+    // Nobody connects here any more: what is open may finish, and no more.
+    let is_closing = !snapshot.listeners.contains_key(&client.listener);
     let (mut journey, prepared) = begin(worker, client, snapshot, line, fields);
     let (reply, wants_more) = match prepared {
         Ok(framing) => {
@@ -107,7 +109,7 @@ async fn exchange(
         }
         Err(fault) => (http::refuse::<client::RequestBody>(&mut journey, fault), false),
     };
-    let keep = wants_more && !last && side.can_keep_alive() && !worker.is_draining();
+    let keep = wants_more && !last && !is_closing && side.can_keep_alive() && !worker.is_draining();
     if reply.tunnel.is_some() {
         return Next::Tunnel(Box::new((journey, reply)));
     }
@@ -196,7 +198,7 @@ fn begin(
 }
 
 /// `Max-Forwards` counts down, and stops here at 0.
-fn hop_limit(journey: &mut Journey, framing: RequestFraming) -> Result<RequestFraming, Fault> {
+pub(super) fn hop_limit(journey: &mut Journey, framing: RequestFraming) -> Result<RequestFraming, Fault> {
     let request = &mut journey.x.request;
     match edge::max_forwards(request) {
         edge::MaxForwards::Pass => Ok(framing),
