@@ -11,16 +11,24 @@ mod abuse;
 
 mod auth;
 
+mod drain;
+
 mod http1;
+
+mod http2;
 
 mod limit;
 
 mod refusals;
+
+mod reload;
 
 mod replies;
 
 mod retry;
 
 mod route;
+
+mod tls;
 
 mod upgrade;

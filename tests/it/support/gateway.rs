@@ -14,7 +14,7 @@ use weirgate::policy::hash_of;
 use weirgate::runtime::appliance::{Gateway, Remembered};
 use weirgate_store::model::Model;
 use weirgate_store::parse::parse_and_check;
-use weirgate_store::wire::{EndpointOverride, ExchangeRecord, OverrideMode};
+use weirgate_store::wire::{EndpointOverride, ExchangeRecord, OverrideMode, Problem};
 
 use super::client::{Client, Reply};
 use super::wait_until;
@@ -96,6 +96,13 @@ impl Running {
     fn prepare(&self, model: Model, revision: u64) -> weirgate::runtime::appliance::Ready {
         let _entered = self.runtime.enter();
         self.gateway.prepare(Arc::new(model), revision).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    }
+
+    /// What is wrong with a configuration that only the machine refuses.
+    #[track_caller]
+    pub(crate) fn refused(&self, toml: &str) -> Vec<Problem> {
+        let _entered = self.runtime.enter();
+        self.gateway.prepare(Arc::new(model(toml)), u64::MAX).err().expect("it is refused")
     }
 
     /// Runs a future to its end.

@@ -7,7 +7,11 @@ pub(crate) mod client;
 
 pub(crate) mod gateway;
 
+pub(crate) mod h2;
+
 pub(crate) mod origin;
+
+pub(crate) mod tls;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //! endpoint that reaches its end closes the connection.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -103,6 +103,12 @@ impl Origin {
     /// Bytes that reached it, over all connections.
     pub(crate) fn received(&self) -> usize {
         self.seen.bytes.lock().expect("no panic holds it").iter().map(Vec::len).sum()
+    }
+
+    /// Forgets what reached it.
+    pub(crate) fn forget(&self) {
+        self.seen.bytes.lock().expect("no panic holds it").iter_mut().for_each(Vec::clear);
+        self.seen.heads.lock().expect("no panic holds it").clear();
     }
 
     /// Connections so far.
@@ -259,10 +265,5 @@ impl Peer {
     /// Closes with a reset.
     pub(crate) fn reset(&mut self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
-    }
-
-    /// Says that nothing more will come.
-    pub(crate) fn finish(&mut self) {
-        drop(self.stream.shutdown(Shutdown::Write));
     }
 }
