@@ -45,7 +45,7 @@ const LOG_FILTER: &str = "error";
 /// Name of the file in the temporary directory that holds what is printed at the start.
 const WELCOME_FILE: &str = "welcome.txt";
 
-/// Runs until the operator leaves the console, or without one until SIGINT or SIGTERM.
+/// Runs until the operator leaves the console, or without one until a signal.
 ///
 /// # Errors
 /// What kept it from starting, and what broke the console. Everything is stopped and removed in either case.
@@ -60,20 +60,35 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
 
 async fn live(headless: bool) -> anyhow::Result<()> {
     // Before anything is made, so that an early signal is not a kill that leaves it lying there.
-    let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = Signals::listen()?;
     let demo = Demo::start(Ports::Usual).await?;
     say(&demo.welcome.text())?;
-    let shown = if headless { wait_for(signals).await } else { demo.console().await };
+    let shown = tokio::select! {
+        () = signals.any() => Ok(()),
+        left = demo.console(), if !headless => left,
+    };
     let stopped = demo.stop().await;
     shown.and(stopped)
 }
 
-async fn wait_for((mut interrupt, mut terminate): (Signal, Signal)) -> anyhow::Result<()> {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that end the demo: Ctrl-C, a request to stop, and a terminal that was closed.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self([interrupt?, terminate?, hangup?]))
     }
-    Ok(())
+
+    async fn any(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 fn say(text: &str) -> anyhow::Result<()> {
@@ -102,7 +117,7 @@ impl Demo {
         let welcome = Welcome::new(&setup, places.socket);
         let file = directory.path().join(WELCOME_FILE);
         std::fs::write(&file, welcome.text())?;
-        let comment = format!("demo: what to try is in {}", file.display());
+        let comment = format!("to try things: cat {}", file.display());
         if let Err(error) = daemon.apply_text(setup.toml(), Some(comment)).await {
             daemon.stop(Duration::ZERO).await;
             return Err(error);
@@ -127,6 +142,7 @@ impl Demo {
         self.services.shutdown().await;
         let path = self.directory.path().to_owned();
         self.directory.close().with_context(|| format!("cannot remove {}", path.display()))?;
-        say(&format!("The demo is over: everything is stopped, and {} is removed.\n", path.display()))
+        // After a hang-up nobody is there to read it.
+        say(&format!("The demo is over: everything is stopped, and {} is removed.\n", path.display())).or(Ok(()))
     }
 }

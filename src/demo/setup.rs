@@ -149,6 +149,11 @@ match = {{ hosts = ["{SITE_HOST}", "localhost"] }}
 upstream = "pages"
 policies = ["visitor-limit", "mark"]
 
+[routes.help]
+match = {{ hosts = ["{SITE_HOST}", "localhost"], path = "/help" }}
+upstream = "pages"
+policies = ["visitor-limit"]
+
 [consumers.alice]
 groups = ["gold"]
 api_keys = [{{ secret = "{alice}" }}]

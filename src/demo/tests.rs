@@ -47,7 +47,8 @@ async fn every_route_is_asked(control: &Client) -> bool {
     let metrics = control.text("/v1/metrics").await.expect("it answers");
     let asked = |route: &str| {
         let label = format!("route=\"{route}\"");
-        let lines = metrics.lines().filter(|line| line.starts_with("weirgate_requests_total") && line.contains(&label));
+        let lines =
+            metrics.lines().filter(|line| line.starts_with("weirgate_route_requests_total") && line.contains(&label));
         lines.filter_map(|line| line.rsplit(' ').next()).any(|count| count != "0")
     };
     ["orders", "order", "catalog", "site"].into_iter().all(asked)
