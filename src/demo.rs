@@ -67,8 +67,10 @@ async fn live(headless: bool) -> anyhow::Result<()> {
         () = signals.any() => Ok(()),
         left = demo.console(), if !headless => left,
     };
-    let stopped = demo.stop().await;
-    shown.and(stopped)
+    let removed = demo.stop().await?;
+    // After a hang-up nobody is there to read it.
+    let told = say(&format!("The demo is over: everything is stopped, and {} is removed.\n", removed.display()));
+    shown.and(told.or(Ok(())))
 }
 
 /// The signals that end the demo: Ctrl-C, a request to stop, and a terminal that was closed.
@@ -135,14 +137,14 @@ impl Demo {
         weirgate_tui::run_console(options).await
     }
 
-    /// Against the way of a request, so that nothing fails on the way out: clients, gateway, services, files.
-    async fn stop(mut self) -> anyhow::Result<()> {
+    /// Against the way of a request, so that nothing fails on the way out: clients, gateway, services, files. Returns
+    /// the directory that was removed.
+    async fn stop(mut self) -> anyhow::Result<PathBuf> {
         self.traffic.shutdown().await;
         self.daemon.stop(DRAIN_LIMIT).await;
         self.services.shutdown().await;
         let path = self.directory.path().to_owned();
         self.directory.close().with_context(|| format!("cannot remove {}", path.display()))?;
-        // After a hang-up nobody is there to read it.
-        say(&format!("The demo is over: everything is stopped, and {} is removed.\n", path.display())).or(Ok(()))
+        Ok(path)
     }
 }

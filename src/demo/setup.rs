@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the demo configures: ports that are free, keys and a certificate made for this run, and the text of it all.
 //!
-//! The text is what an operator would write, with nothing in it that only a program could know. Who asks and who
-//! answers is in `traffic` and `service`.
+//! The text (`gate.toml`) is what an operator would write. Who asks and who answers is in `traffic` and `service`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -21,6 +20,9 @@ pub(super) const SITE_HOST: &str = "www.example.com";
 
 /// Random bytes of a key.
 const KEY_BYTES: usize = 16;
+
+/// The text with words in the place of what is chosen for this run.
+const TEMPLATE: &str = include_str!("gate.toml");
 
 /// Which ports the gateway takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,98 +83,25 @@ impl Setup {
 
     /// The configuration.
     pub(super) fn toml(&self) -> String {
-        let Keys { alice, acme, ben } = &self.keys;
         let endpoints = |service| {
             let each = self.addresses(service).into_iter().map(|address| format!("{{ address = \"{address}\" }}"));
             each.collect::<Vec<_>>().join(", ")
         };
-        format!(
-            r#"
-[listeners.web]
-address = "{http}"
-protocol = "http"
-
-[listeners.web-tls]
-address = "{https}"
-protocol = "https"
-certificates = ["site"]
-
-[certificates.site]
-chain = '''
-{chain}'''
-key = '''
-{private_key}'''
-
-[upstreams.shop]
-endpoints = [{shop}]
-health = {{ http = {{ path = "/healthz" }}, interval = "1s", timeout = "500ms", fall = 3, rise = 2 }}
-retry = {{ attempts = 2, on = ["connect", "reset"] }}
-
-[upstreams.catalog]
-balance = "round-robin"
-endpoints = [{catalog}]
-health = {{ http = {{ path = "/healthz" }} }}
-
-[upstreams.pages]
-endpoints = [{pages}]
-health = {{ tcp = true }}
-
-[policies.partner-key]
-api_key = {{ header = "X-Api-Key" }}
-
-[policies.gold-limit]
-rate_limit = {{ per = "consumer", rate = "20/s", burst = 40 }}
-
-[policies.visitor-limit]
-rate_limit = {{ per = "ip", rate = "50/s", burst = 100 }}
-
-[policies.mark]
-request_headers = {{ set = {{ X-Edge = "weirgate" }}, remove = ["X-Internal"] }}
-
-[routes.orders]
-match = {{ hosts = ["{API_HOST}", "localhost"], path = "/orders", methods = ["GET", "POST"] }}
-upstream = "shop"
-policies = ["partner-key", "gold-limit"]
-
-[routes.order]
-match = {{ hosts = ["{API_HOST}", "localhost"], path = {{ template = "/orders/{{id}}" }} }}
-upstream = "shop"
-policies = ["partner-key", "gold-limit"]
-
-[routes.catalog]
-match = {{ hosts = ["{API_HOST}", "localhost"], path = "/stock" }}
-upstream = "catalog"
-policies = ["visitor-limit"]
-
-[routes.site]
-match = {{ hosts = ["{SITE_HOST}", "localhost"] }}
-upstream = "pages"
-policies = ["visitor-limit", "mark"]
-
-[routes.help]
-match = {{ hosts = ["{SITE_HOST}", "localhost"], path = "/help" }}
-upstream = "pages"
-policies = ["visitor-limit"]
-
-[consumers.alice]
-groups = ["gold"]
-api_keys = [{{ secret = "{alice}" }}]
-
-[consumers.acme]
-groups = ["partners"]
-api_keys = [{{ secret = "{acme}" }}]
-
-[consumers.ben]
-api_keys = [{{ secret = "{ben}" }}]
-"#,
-            http = self.http,
-            https = self.https,
-            chain = self.chain,
-            private_key = self.private_key,
-            shop = endpoints(Service::Shop),
-            catalog = endpoints(Service::Catalog),
-            pages = endpoints(Service::Pages),
-        )
+        let words = [
+            ("@HTTP@", self.http.to_string()),
+            ("@HTTPS@", self.https.to_string()),
+            ("@CHAIN@", self.chain.clone()),
+            ("@PRIVATE_KEY@", self.private_key.clone()),
+            ("@SHOP@", endpoints(Service::Shop)),
+            ("@CATALOG@", endpoints(Service::Catalog)),
+            ("@PAGES@", endpoints(Service::Pages)),
+            ("@API_HOST@", API_HOST.to_owned()),
+            ("@SITE_HOST@", SITE_HOST.to_owned()),
+            ("@ALICE@", self.keys.alice.clone()),
+            ("@ACME@", self.keys.acme.clone()),
+            ("@BEN@", self.keys.ben.clone()),
+        ];
+        words.iter().fold(TEMPLATE.to_owned(), |text, (word, value)| text.replace(word, value))
     }
 }
 
@@ -213,6 +142,7 @@ mod tests {
         let endpoints = each.map(|service| Listening { service, address }).to_vec();
         let setup = Setup::make(Ports::Free, endpoints).expect("there are ports");
         let parsed = weirgate_store::parse::parse_and_check(&setup.toml());
+        assert!(!setup.toml().lines().any(|line| !line.starts_with('#') && line.contains('@')), "{}", setup.toml());
         assert!(parsed.as_ref().is_ok_and(|(_, warnings)| warnings.is_empty()), "{parsed:#?}");
     }
 }
