@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let args = Args::read();
     let outcome = match args.command {
         Command::Run(options) => weirgate::runtime::run(&options).map(|()| ExitCode::SUCCESS),
-        Command::Demo(_) => Err(anyhow::anyhow!("the demo is not wired yet")),
+        Command::Demo(options) => weirgate::demo::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Console(options) => weirgate_tui::console(options).map(|()| ExitCode::SUCCESS),
         Command::Client(verb) => ask(&args.shared, &verb),
         Command::Generate { directory } => cli::generate(&directory).map(|()| ExitCode::SUCCESS),
