@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Policies, named and written in place.
 //!
-//! The order in which a request passes them is made here, from their kinds; a model cannot change it. A limit that
-//! says the same as before keeps its cells, so an apply gives nobody a fresh allowance.
+//! The order in which a request passes them is made here, from their kinds; a model cannot change it. A named
+//! limit that counts by the same as before keeps its cells, so a change gives nobody a fresh allowance; one written in
+//! place starts anew.
 
 use std::collections::HashMap;
 use std::fmt::Display;
