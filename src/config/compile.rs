@@ -26,7 +26,7 @@ use crate::upstream::health::State;
 
 /// What compiling needs besides the model.
 #[expect(missing_debug_implementations, reason = "it holds functions")]
-pub struct Context<'a> {
+pub struct Given<'a> {
     pub meters: &'a Meters,
     pub previous: Option<&'a Snapshot>,
     /// The private key with this fingerprint, in PEM form.
@@ -36,14 +36,14 @@ pub struct Context<'a> {
 }
 
 /// Compiles `model`, or says everything that is wrong with it.
-pub fn compile(model: &Model, revision: u64, context: &Context<'_>) -> Result<Snapshot, Vec<Problem>> {
+pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapshot, Vec<Problem>> {
     let mut problems = Problems::default();
-    let certificates = listener::certificates(model, context, &mut problems);
-    let listeners = listener::listeners(model, &certificates, context, &mut problems);
-    let (upstreams, indices) = upstream::upstreams(model, context);
-    let named = policy::named(model, context, &mut problems);
+    let certificates = listener::certificates(model, given, &mut problems);
+    let listeners = listener::listeners(model, &certificates, given, &mut problems);
+    let (upstreams, indices) = upstream::upstreams(model, given);
+    let named = policy::named(model, given, &mut problems);
     let limits = policy::limits(&named);
-    let routes = route::routes(model, &indices, &named, context, &mut problems);
+    let routes = route::routes(model, &indices, &named, given, &mut problems);
     let table = route::table(model, &mut problems);
     problems.into_result(()).and_then(|()| {
         let table = table.ok_or_else(Vec::new)?;

@@ -12,6 +12,6 @@ mod problems;
 
 pub mod snapshot;
 
-pub use compile::{Context, compile};
+pub use compile::{Given, compile};
 pub use consumers::Consumers;
 pub use snapshot::Snapshot;

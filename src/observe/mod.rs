@@ -5,6 +5,8 @@
 //! through [`Recorder::record`]. The control side merges and publishes (`frame`, `metrics`). No other module counts or
 //! logs a request, and nothing here can make a worker wait.
 
+mod brake;
+
 mod cells;
 
 pub mod frame;
@@ -25,6 +27,8 @@ mod redact;
 
 mod tap;
 
+mod timings;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -34,8 +38,9 @@ use weirgate_store::wire::Event;
 pub use cells::{Meter, Outcome, Totals};
 pub use histogram::{BUCKETS, Buckets};
 pub use meters::{CONSUMERS_MAX, Metered, Meters};
-pub use record::{ACCESS, Finished, Part, Recorder, Stage, Timings};
+pub use record::{ACCESS, Finished, Part, Recorder};
 pub use tap::{Facts, Filter, StatusRange, Tap, Watch};
+pub use timings::{Stage, Timings};
 
 /// Events that wait for one reader of the event stream; a slower one is told how many it missed.
 pub const EVENTS_MAX: usize = 1_024;

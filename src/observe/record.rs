@@ -5,15 +5,16 @@
 //! of plain stores; a record with text is made only for a watcher, a failure or a debug log, and secrets are hidden on
 //! the way. A storm of failures costs a bounded number of records and log lines a second.
 
-use std::cell::Cell;
 use std::fmt::Display;
 use std::sync::Arc;
 
 use tracing::Level;
-use weirgate_store::wire::{ExchangeRecord, TimelineStep};
+use weirgate_store::wire::ExchangeRecord;
 
+use super::brake::Brake;
 use super::cells::{Meter, Outcome};
 use super::tap::{Facts, Tap};
+use super::timings::Timings;
 use super::{Observer, redact};
 use crate::clock;
 use crate::fault::{Blame, Fault};
@@ -26,67 +27,6 @@ pub(super) const FAILURES_PER_SECOND: u32 = 100;
 
 /// Failures of one worker that are logged in a second; the rest is counted and named in the next line.
 pub(super) const WARNINGS_PER_SECOND: u32 = 10;
-
-/// The stages that are timed, in travel order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    Route,
-    Policies,
-    /// Waiting for a free connection.
-    Queue,
-    Connect,
-    /// Sending the request.
-    Send,
-    /// From the end of the request to the head of the reply.
-    Wait,
-    /// Passing the reply on.
-    Reply,
-}
-
-impl Stage {
-    /// All stages in travel order; the index of a stage is its discriminant.
-    pub const ALL: [Self; 7] =
-        [Self::Route, Self::Policies, Self::Queue, Self::Connect, Self::Send, Self::Wait, Self::Reply];
-
-    /// The number of stages.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// The word for it on a timeline.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Route => "route",
-            Self::Policies => "policies",
-            Self::Queue => "queue",
-            Self::Connect => "connect",
-            Self::Send => "send",
-            Self::Wait => "wait",
-            Self::Reply => "reply",
-        }
-    }
-}
-
-/// Microseconds per stage; `None` for a stage the exchange did not reach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings([Option<u64>; Stage::COUNT]);
-
-impl Timings {
-    /// Adds time to a stage: a retry passes some stages twice.
-    pub fn add(&mut self, stage: Stage, micros: u64) {
-        if let Some(slot) = self.0.get_mut(stage as usize) {
-            *slot = Some(slot.unwrap_or(0) + micros);
-        }
-    }
-
-    /// The time of a stage.
-    pub fn of(&self, stage: Stage) -> Option<u64> {
-        self.0.get(stage as usize).copied().flatten()
-    }
-
-    fn timeline(&self) -> Vec<TimelineStep> {
-        let step = |stage: Stage| Some(TimelineStep { stage: stage.name().to_owned(), micros: self.of(stage)? });
-        Stage::ALL.into_iter().filter_map(step).collect()
-    }
-}
 
 /// An object of the snapshot that took part: its name and where it is counted.
 #[derive(Clone, Copy, Debug)]
@@ -191,35 +131,6 @@ impl Finished<'_> {
             timeline: self.timings.timeline(),
             why: (self.why)(),
         }
-    }
-}
-
-/// A number of things that may happen in a second.
-#[derive(Debug)]
-struct Brake {
-    per_second: u32,
-    second: Cell<u64>,
-    used: Cell<u32>,
-    /// Held back since the last one that passed.
-    held: Cell<u64>,
-}
-
-impl Brake {
-    fn new(per_second: u32) -> Self {
-        Self { per_second, second: Cell::new(0), used: Cell::new(0), held: Cell::new(0) }
-    }
-
-    /// `Some(how many were held back before)` if one more may happen in this second.
-    fn pass(&self, second: u64) -> Option<u64> {
-        if self.second.replace(second) != second {
-            self.used.set(0);
-        }
-        if self.used.get() >= self.per_second {
-            self.held.set(self.held.get() + 1);
-            return None;
-        }
-        self.used.set(self.used.get() + 1);
-        Some(self.held.replace(0))
     }
 }
 
@@ -338,8 +249,9 @@ fn debug(record: &ExchangeRecord) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Brake, FAILURES_PER_SECOND, Finished, Part, Recorder, Stage, Timings};
+    use super::{FAILURES_PER_SECOND, Finished, Part, Recorder, Timings};
     use crate::fault::{Fault, Sent};
+    use crate::observe::Stage;
     use crate::observe::tap::{FAILURES_MAX, Filter};
     use crate::observe::{Metered, Observer};
     use std::sync::Arc;
@@ -415,13 +327,6 @@ mod tests {
         assert!(watch.take_dropped() > 0);
         let first = tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(watch.next());
         assert_eq!(first.map(|record| record.status), Some(502));
-    }
-
-    #[test]
-    fn a_brake_opens_again_and_says_what_it_held() {
-        let brake = Brake::new(2);
-        let passed: Vec<_> = [5, 5, 5, 5, 6].into_iter().map(|second| brake.pass(second)).collect();
-        assert_eq!(passed, [Some(0), Some(0), None, None, Some(2)]);
     }
 
     #[test]

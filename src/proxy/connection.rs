@@ -107,7 +107,7 @@ async fn plain(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, mut 
                     }
                     deadline.poll_expired(cx).map(|()| None)
                 }
-                ready => ready.map(Some),
+                ready @ std::task::Poll::Ready(_) => ready.map(Some),
             }
         });
         if !matches!(read.await, Some(Ok(count)) if count > 0) {

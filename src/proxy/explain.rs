@@ -140,7 +140,6 @@ fn losers(explanation: &Explanation<'_, u32>) -> Vec<String> {
     lines
 }
 
-#[expect(clippy::result_large_err, reason = "cold, and the fault goes into one answer")]
 fn explain_policies(
     route: &Route,
     credentials: &Credentials,

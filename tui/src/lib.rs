@@ -3,7 +3,7 @@
 //!
 //! It knows the daemon only by its control API and the words of `weirgate_store`; it never links the store engine.
 //! The console is Elm-shaped: [`app`] is data, [`update`] the only code that changes it, [`view`] only reads it, and
-//! what touches the world (socket, terminal, clock) is an effect carried out by [`link`] and [`console`].
+//! what touches the world (socket, terminal, clock) is an effect carried out by [`link`] and [`mod@console`].
 
 // the socket
 pub mod client;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Listeners and certificates.
+//! Listeners and certificates: bounds, timeouts and the TLS settings of each.
+//!
+//! Private keys are asked for by fingerprint and live only in what is served. Nothing is bound here: an address in use
+//! is found by the runtime, before it lets the snapshot in.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +10,7 @@ use std::sync::atomic::AtomicUsize;
 
 use weirgate_store::model::{self, ListenerProtocol, Model, Name};
 
-use super::Context;
+use super::Given;
 use crate::config::problems::Problems;
 use crate::config::snapshot::Listener;
 use crate::protocol::client::ClientTimeouts;
@@ -17,12 +20,12 @@ use crate::tls::certificate::{ServedCertificate, SniTable};
 
 type Certificates = HashMap<Arc<str>, Arc<ServedCertificate>>;
 
-pub(super) fn certificates(model: &Model, context: &Context<'_>, problems: &mut Problems) -> Certificates {
+pub(super) fn certificates(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Certificates {
     let mut all = Certificates::new();
     for (name, certificate) in &model.certificates {
         let path = format!("certificates.{name}.key");
         let pem = match certificate.key.stored() {
-            Some(fingerprint) => (context.private_key)(fingerprint),
+            Some(fingerprint) => (given.private_key)(fingerprint),
             None => Ok(certificate.key.0.clone()),
         };
         let help = "give the key file again and apply: the state directory has lost it";
@@ -38,11 +41,11 @@ pub(super) fn certificates(model: &Model, context: &Context<'_>, problems: &mut 
 pub(super) fn listeners(
     model: &Model,
     certificates: &Certificates,
-    context: &Context<'_>,
+    given: &Given<'_>,
     problems: &mut Problems,
 ) -> HashMap<Arc<str>, Arc<Listener>> {
     let compiled = model.listeners.iter().filter_map(|(name, listener)| {
-        let earlier = context.previous.and_then(|snapshot| snapshot.listeners.get(name.as_str()));
+        let earlier = given.previous.and_then(|snapshot| snapshot.listeners.get(name.as_str()));
         let open = earlier.map(|listener| Arc::clone(&listener.open));
         let compiled = one(name, listener, certificates, open, problems)?;
         Some((Arc::clone(&compiled.name), Arc::new(compiled)))

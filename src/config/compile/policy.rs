@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Policies, named and written in place.
+//!
+//! The order in which a request passes them is made here, from their kinds; a model cannot change it. A named
+//! limit that counts by the same as before keeps its cells, so a change gives nobody a fresh allowance; one written in
+//! place starts anew.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -7,7 +11,7 @@ use std::sync::Arc;
 
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
-use super::Context;
+use super::Given;
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
@@ -23,12 +27,12 @@ const CELLS_PER_ROUTE: usize = 64;
 /// Policies by the name in the model.
 pub(super) type Named = HashMap<Arc<str>, Policy>;
 
-pub(super) fn named(model: &Model, context: &Context<'_>, problems: &mut Problems) -> Named {
+pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Named {
     let mut all = Named::new();
     for (name, policy) in &model.policies {
         let name: Arc<str> = name.as_str().into();
         let path = format!("policies.{name}.{}", policy.kind());
-        if let Some(compiled) = one(&name, policy, &path, CELLS_DEFAULT, context, problems) {
+        if let Some(compiled) = one(&name, policy, &path, CELLS_DEFAULT, given, problems) {
             all.insert(name, compiled);
         }
     }
@@ -49,10 +53,10 @@ pub(super) fn in_place(
     name: &Arc<str>,
     policy: &model::Policy,
     path: &str,
-    context: &Context<'_>,
+    given: &Given<'_>,
     problems: &mut Problems,
 ) -> Option<Policy> {
-    one(name, policy, path, CELLS_IN_PLACE, context, problems)
+    one(name, policy, path, CELLS_IN_PLACE, given, problems)
 }
 
 fn one(
@@ -60,13 +64,13 @@ fn one(
     policy: &model::Policy,
     path: &str,
     cells: usize,
-    context: &Context<'_>,
+    given: &Given<'_>,
     problems: &mut Problems,
 ) -> Option<Policy> {
     let name = Arc::clone(name);
     match policy {
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
-        model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, context, problems),
+        model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),
         model::Policy::RequestHeaders(edits) => {
             all(problems, path, Edits::new(name, &edit_spec(edits))).map(Policy::RequestHeaders)
         }
@@ -107,7 +111,7 @@ fn rate_limit(
     policy: &RateLimitPolicy,
     path: &str,
     cells: usize,
-    context: &Context<'_>,
+    given: &Given<'_>,
     problems: &mut Problems,
 ) -> Option<Policy> {
     let burst = policy.burst.unwrap_or(policy.rate.count);
@@ -119,7 +123,7 @@ fn rate_limit(
         LimitKey::Route => (Per::Route, cells.min(CELLS_PER_ROUTE)),
         LimitKey::Header(field) => (Per::Header(field.as_bytes().into()), cells),
     };
-    let previous = context.previous.and_then(|snapshot| previous_limit(snapshot, &name));
+    let previous = given.previous.and_then(|snapshot| previous_limit(snapshot, &name));
     Some(Policy::RateLimit(RateLimit::new(name, per, rate, cells, previous)))
 }
 

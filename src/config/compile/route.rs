@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Routes: the table that finds one, and what each leads to.
+//!
+//! A route refers to its upstream by place in a list, so that the request path looks up no name.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use http::Method;
 use weirgate_store::model::{self, Model, Name, PolicyRef};
 
 use super::policy::{self, Named};
-use super::{Context, Indices};
+use super::{Given, Indices};
 use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
@@ -19,17 +21,17 @@ pub(super) fn routes(
     model: &Model,
     upstreams: &Indices,
     named: &Named,
-    context: &Context<'_>,
+    given: &Given<'_>,
     problems: &mut Problems,
 ) -> Vec<Route> {
     let compile = |(name, route): (&Name, &model::Route)| Route {
         name: name.as_str().into(),
         identity: identity(name),
-        policies: policies(name, route, named, context, problems),
+        policies: policies(name, route, named, given, problems),
         // A dangling name was found by the check; until then an index past the end finds nothing.
         upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
         max_body: route.max_body.map(|size| size.0),
-        meter: context.meters.meter(Metered::Route, name.as_str()),
+        meter: given.meters.meter(Metered::Route, name.as_str()),
     };
     model.routes.iter().map(compile).collect()
 }
@@ -44,7 +46,7 @@ fn policies(
     name: &Name,
     route: &model::Route,
     named: &Named,
-    context: &Context<'_>,
+    given: &Given<'_>,
     problems: &mut Problems,
 ) -> Vec<Policy> {
     let mut all: Vec<Policy> = Vec::with_capacity(route.policies.len());
@@ -54,7 +56,7 @@ fn policies(
             PolicyRef::Inline(policy) => {
                 let path = format!("routes.{name}.policies[{at}].{}", policy.kind());
                 let own: Arc<str> = format!("{name}.{}", policy.kind()).into();
-                policy::in_place(&own, policy, &path, context, problems)
+                policy::in_place(&own, policy, &path, given, problems)
             }
         };
         all.extend(compiled);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Upstreams and their endpoints.
+//!
+//! An endpoint is known by its address: one that was there before keeps its health, its requests in flight and its
+//! counters. A new one starts in doubt if the upstream is checked, or as it was before the process started.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weirgate_store::model::{self, Model, RetryCondition};
 
-use super::{Context, Indices};
+use super::{Given, Indices};
 use crate::balance::Balance;
 use crate::config::snapshot::{HealthPlan, Upstream};
 use crate::observe::Metered;
@@ -17,42 +20,36 @@ use crate::upstream::health::probe::{Check, HttpCheck, Statuses};
 use crate::upstream::health::{self, State};
 use crate::upstream::retry;
 
-pub(super) fn upstreams(model: &Model, context: &Context<'_>) -> (Vec<Arc<Upstream>>, Indices) {
+pub(super) fn upstreams(model: &Model, given: &Given<'_>) -> (Vec<Arc<Upstream>>, Indices) {
     let mut all = Vec::with_capacity(model.upstreams.len());
     let mut indices = Indices::new();
-    let earlier = earlier(context);
+    let earlier = earlier(given);
     for (at, (name, upstream)) in (0..).zip(&model.upstreams) {
         let name: Arc<str> = name.as_str().into();
         indices.insert(Arc::clone(&name), at);
-        all.push(Arc::new(one(&name, upstream, earlier.get(&*name).copied(), context)));
+        all.push(Arc::new(one(&name, upstream, earlier.get(&*name).copied(), given)));
     }
     (all, indices)
 }
 
 /// The upstreams that run now, by name: a search per upstream would be quadratic.
-fn earlier<'s>(context: &Context<'s>) -> HashMap<&'s str, &'s Arc<Upstream>> {
-    let upstreams = context.previous.map(|snapshot| snapshot.upstreams.as_slice()).unwrap_or_default();
+fn earlier<'s>(given: &Given<'s>) -> HashMap<&'s str, &'s Arc<Upstream>> {
+    let upstreams = given.previous.map(|snapshot| snapshot.upstreams.as_slice()).unwrap_or_default();
     upstreams.iter().map(|upstream| (&*upstream.name, upstream)).collect()
 }
 
-fn one(
-    name: &Arc<str>,
-    upstream: &model::Upstream,
-    earlier: Option<&Arc<Upstream>>,
-    context: &Context<'_>,
-) -> Upstream {
+fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstream>>, given: &Given<'_>) -> Upstream {
     let held: HashMap<SocketAddr, &Arc<Live>> =
         earlier.iter().flat_map(|u| &u.endpoints).map(|endpoint| (endpoint.address, &endpoint.live)).collect();
     let endpoint = |written: &model::Endpoint| {
         let live = match held.get(&written.address) {
             Some(live) => Arc::clone(live),
-            None => Arc::new(Live::new(first_state(name, upstream, written, context), written.weight)),
+            None => Arc::new(Live::new(first_state(name, upstream, written, given), written.weight)),
         };
         Arc::new(Endpoint::new(written.address, written.weight, written.backup, live))
     };
     let endpoints: Vec<_> = upstream.endpoints.iter().map(endpoint).collect();
-    let meter =
-        |endpoint: &Arc<Endpoint>| context.meters.meter(Metered::Endpoint, &format!("{name}/{}", endpoint.name));
+    let meter = |endpoint: &Arc<Endpoint>| given.meters.meter(Metered::Endpoint, &format!("{name}/{}", endpoint.name));
     Upstream {
         id: earlier.map_or_else(next_id, |upstream| upstream.id),
         name: Arc::clone(name),
@@ -64,7 +61,7 @@ fn one(
         response: upstream.timeouts.response.0,
         idle: upstream.timeouts.idle.0,
         health: upstream.health.as_ref().map(health_plan),
-        meter: context.meters.meter(Metered::Upstream, name),
+        meter: given.meters.meter(Metered::Upstream, name),
     }
 }
 
@@ -75,13 +72,13 @@ fn next_id() -> u64 {
 
 /// An endpoint that joins a running daemon proves itself before it gets traffic; at the start of the process what was
 /// known before counts, and what was not known is trusted until checks say otherwise.
-fn first_state(name: &str, upstream: &model::Upstream, written: &model::Endpoint, context: &Context<'_>) -> State {
+fn first_state(name: &str, upstream: &model::Upstream, written: &model::Endpoint, given: &Given<'_>) -> State {
     if upstream.health.is_none() {
         return State::Unknown;
     }
-    match context.previous {
+    match given.previous {
         Some(_) => State::New,
-        None => (context.restored)(name, &written.address.to_string()).unwrap_or(State::Unknown),
+        None => (given.restored)(name, &written.address.to_string()).unwrap_or(State::Unknown),
     }
 }
 

@@ -11,6 +11,7 @@ use axum::routing::{get, post, put};
 use schemars::JsonSchema;
 use serde::Serialize;
 use weirgate_store::engine::AuditEntry;
+use weirgate_store::model::WEIGHT_MAX;
 use weirgate_store::wire::{
     EndpointOverride, EndpointStatus, ExchangeRecord, ExplainReply, ExplainRequest, OverrideMode, OverrideRequest,
     StatusReply, StoreHealth,
@@ -25,9 +26,6 @@ use crate::observe::metrics;
 
 /// Lines of the audit that one answer holds.
 const AUDIT_LINES: usize = 500;
-
-/// Largest weight of an endpoint, as in the configuration.
-const WEIGHT_MAX: u32 = 65_535;
 
 /// Longest reason of an override.
 const REASON_BYTES_MAX: usize = 256;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! HTTP/2 messages to exchanges and back.
+//! HTTP/2 messages to exchanges and back: pseudo-fields to a target, and a reply without what HTTP/2 does not carry.
 
 use std::rc::Rc;
 

@@ -8,7 +8,7 @@ use weirgate_store::model::Model;
 use weirgate_store::wire::{Effects, EndpointOverride, Problem, ProblemCode};
 
 use super::{Gateway, Listening, mode_of};
-use crate::config::compile::{Context, compile};
+use crate::config::compile::{Given, compile};
 use crate::config::snapshot::Snapshot;
 use crate::listener::handover;
 use crate::listener::socket::{Reserved, bind_remedy, reserve};
@@ -33,14 +33,14 @@ impl Gateway {
     pub fn prepare(self: &Arc<Self>, model: Arc<Model>, revision: u64) -> Result<Ready, Vec<Problem>> {
         let running = self.shared.snapshot();
         let health = self.state().health.clone();
-        let context = Context {
+        let given = Given {
             meters: &self.observer.meters,
             // Before the first model runs there is nothing to carry over but what the store remembers.
             previous: (!running.is_empty()).then_some(&*running),
             private_key: &*self.private_keys,
             restored: &|upstream, address| health.get(&(upstream.to_owned(), address.to_owned())).copied(),
         };
-        let snapshot = compile(&model, revision, &context)?;
+        let snapshot = compile(&model, revision, &given)?;
         let (opened, closed) = self.reserve(&snapshot)?;
         let effects = effects(&running, &snapshot, &opened, &closed);
         Ok(Ready { gateway: Arc::clone(self), model, snapshot, opened, closed, effects })

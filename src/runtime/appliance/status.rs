@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What runs now, for whoever looks.
+//! What runs now, for whoever looks: listeners, upstreams and endpoints in the words of the control API.
+//!
+//! Reads the snapshot and the live state beside it, and changes neither.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

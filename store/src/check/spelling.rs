@@ -17,14 +17,18 @@ const HOST_BYTES_MAX: usize = 253;
 /// Longest label of a host name (RFC 1035).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Fields that frame a message or belong to one connection (RFC 9110, section 7.6.1): weirgate writes them itself.
-const FRAMING: [&str; 11] = [
+/// Fields that frame or direct a message or belong to one connection (RFC 9110, section 7.6.1): weirgate writes them
+/// itself.
+const FRAMING: [&str; 14] = [
     "connection",
     "content-length",
     "expect",
+    "host",
     "http2-settings",
     "keep-alive",
+    "max-forwards",
     "proxy-authenticate",
+    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",

@@ -81,6 +81,12 @@ fn listeners() {
             4,
         ),
         (
+            "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nlimits = { fields = 257 }\n",
+            BadValue,
+            "listeners.l.limits.fields",
+            4,
+        ),
+        (
             "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nlimits = { head = \"1B\" }\n",
             BadValue,
             "listeners.l.limits.head",

@@ -7,15 +7,12 @@ use std::net::SocketAddr;
 use super::Findings;
 use super::listen::not_zero;
 use super::spelling::path_fault;
-use crate::model::{Health, Name, Retry, Upstream, UpstreamProtocol};
+use crate::model::{Health, Name, Retry, Upstream, UpstreamProtocol, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
 
 /// Most tries after the first: beyond it a retry is a load, not a remedy.
 const RETRY_ATTEMPTS_MAX: u32 = 10;
-
-/// Heaviest weight: the smooth weighted sequence has as many steps as the weights add up to.
-const WEIGHT_MAX: u64 = 10_000;
 
 /// Most checks in a row that decide.
 const CHECKS_MAX: u64 = 100;
@@ -65,7 +62,7 @@ fn endpoints(findings: &mut Findings<'_>, name: &Name, upstream: &Upstream) {
             findings.bad(path(), message, "write the address and port of a server");
         }
         let weight = || at(name, &format!("endpoints[{index}].weight"));
-        findings.within(weight, u64::from(endpoint.weight), 0, WEIGHT_MAX);
+        findings.within(weight, u64::from(endpoint.weight), 0, u64::from(WEIGHT_MAX));
     }
     if upstream.endpoints.iter().all(|endpoint| endpoint.weight == 0) {
         let message = "all weights are 0, so no endpoint takes new work";

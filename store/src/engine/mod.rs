@@ -3,7 +3,7 @@
 //!
 //! [`Store`] is the handle; everything behind it happens on one store thread, never on the request path. Two things
 //! are written for every revision: a text file, which is the truth about what the revision holds, and records in an
-//! [`Engine`] (sled, or plain memory where sled cannot be opened): the history, the objects of the running revision,
+//! `Engine` (sled, or plain memory where sled cannot be opened): the history, the objects of the running revision,
 //! issued keys, overrides, health, audit. Issued keys have a text copy too, the append-only `credentials.log`. So
 //! either half can be rebuilt from the other, and forwarding starts whatever the state of the disk.
 //!

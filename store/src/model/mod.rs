@@ -35,6 +35,7 @@ pub use route::{HostPattern, Match, PathPattern, Route, ValueMatch};
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{
     Balance, Endpoint, Health, HttpCheck, Retry, RetryCondition, Upstream, UpstreamProtocol, UpstreamTimeouts,
+    WEIGHT_MAX,
 };
 
 /// The whole configuration: every object of every kind, by name.

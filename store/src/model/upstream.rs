@@ -55,6 +55,10 @@ pub enum UpstreamProtocol {
     H2c,
 }
 
+/// Heaviest weight, written or set by an operator: the smooth weighted sequence has as many steps as the weights add up
+/// to.
+pub const WEIGHT_MAX: u32 = 10_000;
+
 /// One address in an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

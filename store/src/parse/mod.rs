@@ -3,7 +3,7 @@
 //!
 //! All mistakes come back at once, each with a path, a line and a column where there is text, and what to do instead.
 //! `place` says where, `tree` reads the syntax, `unsupported` refuses what is not built yet, `object` reads one
-//! object. What only several objects together can get wrong is for [`check`](crate::check); [`parse_and_check`] does
+//! object. What only several objects together can get wrong is for [`check`]; [`parse_and_check`] does
 //! both.
 
 mod object;

@@ -2,14 +2,12 @@
 //! The form of an endpoint's operational state: drain, maintenance, weight. It is an override, not configuration: it
 //! acts at once, makes no revision, and stands until it is taken back.
 
+use weirgate_store::model::WEIGHT_MAX;
 use weirgate_store::wire::{EndpointHealth, EndpointStatus, OverrideMode, OverrideRequest, UpstreamStatus};
 
 use super::{Doc, Field, Form, Subject};
 use crate::live::Live;
 use crate::text;
-
-/// Far above any sensible share; the daemon has its own bound.
-const WEIGHT_MAX: u32 = 65_535;
 
 const MODE: Doc = Doc {
     path: "mode",
