@@ -160,22 +160,25 @@ impl ClientSide {
     /// Reads what there is into the input buffer; 0 is the end of the stream. The buffer is given back while nothing is
     /// in it and nothing comes.
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<Result<usize, Waited>> {
-        let io = &mut *self.io.borrow_mut();
-        if io.input.capacity() == 0 {
-            io.input = self.buffers.input();
-        }
-        io.input.reserve(READ_BYTES / 4);
-        match poll_read_buf(Pin::new(&mut io.stream), cx, &mut io.input) {
-            Poll::Ready(Ok(count)) => Poll::Ready(Ok(count)),
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Waited::Io)),
+        match self.poll_read(&mut self.io.borrow_mut(), cx) {
+            Poll::Ready(read) => Poll::Ready(read.map_err(|_| Waited::Io)),
             Poll::Pending => {
-                if io.input.is_empty() {
-                    self.buffers.return_input(std::mem::take(&mut io.input));
-                }
                 ready!(self.reading.poll_expired(cx));
                 Poll::Ready(Err(Waited::Expired))
             }
         }
+    }
+
+    fn poll_read(&self, io: &mut Io, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        if io.input.capacity() == 0 {
+            io.input = self.buffers.input();
+        }
+        io.input.reserve(READ_BYTES / 4);
+        let read = poll_read_buf(Pin::new(&mut io.stream), cx, &mut io.input);
+        if read.is_pending() && io.input.is_empty() {
+            self.buffers.return_input(std::mem::take(&mut io.input));
+        }
+        read
     }
 
     /// Begins the body of the request whose head was just read.
@@ -294,26 +297,19 @@ impl ClientSide {
     }
 
     /// Ready once the client has closed or reset its connection while it waits for a reply. Until something happens on
-    /// the socket this looks at nothing. A close that TLS announces first is not seen.
+    /// the socket this looks at nothing; what else comes is the next request, and is kept for it.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let io = &*self.io.borrow();
+        let io = &mut *self.io.borrow_mut();
         if !io.decoder.is_done() || !io.input.is_empty() {
             // Whoever reads the body finds out; and bytes that are already here hide the end.
             return Poll::Pending;
         }
-        let stream = io.stream.tcp();
-        loop {
-            if ready!(stream.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            // Inside `try_io`, so that readiness left over from the last read is cleared and the next event is waited for.
-            let peek = || SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
-            match stream.try_io(tokio::io::Interest::READABLE, peek) {
-                Ok(0) => return Poll::Ready(()),
-                Ok(_) => return Poll::Pending,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(()),
-            }
+        if ready!(io.stream.tcp().poll_read_ready(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        match ready!(self.poll_read(io, cx)) {
+            Ok(count) if count > 0 => Poll::Pending,
+            _ => Poll::Ready(()),
         }
     }
 

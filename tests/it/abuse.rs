@@ -49,7 +49,7 @@ fn a_dripping_head_has_one_deadline() {
     let mut writer = client.stream.try_clone().unwrap();
     let dripping = std::thread::spawn(move || {
         use std::io::Write as _;
-        let field = std::iter::repeat(b'x').take(20_000);
+        let field = std::iter::repeat_n(b'x', 20_000);
         for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ".iter().copied().chain(field) {
             if writer.write_all(&[byte]).is_err() {
                 return;
@@ -66,7 +66,7 @@ fn a_dripping_head_has_one_deadline() {
 fn a_client_that_takes_nothing_is_let_go() {
     let origin = Origin::serving(|peer| {
         peer.head();
-        peer.say(format!("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"));
+        peer.say("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
         while peer.say(vec![b'x'; 1 << 20]) {}
     });
     let gateway = Running::start(&config("timeouts = { write = \"500ms\" }", &origin));

@@ -21,6 +21,8 @@ mod limit;
 
 mod refusals;
 
+mod regression;
+
 mod reload;
 
 mod replies;

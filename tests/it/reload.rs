@@ -26,7 +26,7 @@ fn two_hundred_changes_under_load_fail_no_request() {
         for extra in 0..n % 7 {
             writeln!(text, "[routes.r{extra}]\nmatch = {{ path = \"/r{extra}\" }}\nupstream = \"shop\"").unwrap();
         }
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             text += "[policies.edge]\nrequest_headers = { set = { \"X-Edge\" = \"1\" } }\n";
             text = text.replace("[routes.all]", "[routes.all]\npolicies = [\"edge\"]");
         }

@@ -12,6 +12,7 @@ use crate::support::gateway::{Running, upstream};
 use crate::support::h2::{Session, request};
 use crate::support::origin::Origin;
 use crate::support::tls::{certificate, config, handshake};
+use crate::support::wait_until;
 
 fn listener(certificates: &str, settings: &str) -> String {
     format!(
@@ -162,6 +163,23 @@ fn big_bodies_and_refusals_over_tls() {
     let reply = connection.reply();
     assert_eq!((reply.status, reply.one("connection").as_str()), (400, "close"));
     connection.expect_closed("a proper end of TLS");
+}
+
+/// A client that says goodbye as TLS has it done is gone, and its endpoint is freed.
+#[test]
+fn a_client_that_leaves_frees_the_endpoint() {
+    let origin = Origin::serving(|peer| {
+        peer.head();
+        peer.hold();
+    });
+    let (site, _) = certificate("site", &["a.example"]);
+    let gateway = Running::start(&format!("{}{site}{}", listener("\"site\"", ""), to(&origin)));
+    let mut client = handshake(gateway.web(), &config(&[&TLS13], &[]), "a.example").unwrap();
+    client.say(get("/"));
+    wait_until("the request is there", || origin.heads().len() == 1);
+    client.stream.conn.send_close_notify();
+    client.stream.conn.write_tls(&mut client.stream.sock).unwrap();
+    wait_until("the endpoint's connection is closed", || origin.open() == 0);
 }
 
 #[test]
