@@ -99,7 +99,7 @@ impl Journey {
         let mut lines = Vec::new();
         let policies = self.route().map(|route| route.policies.as_slice()).unwrap_or_default();
         if !self.notes.is_empty() {
-            lines.push(format!("policies: {}", note::line(&self.notes, policies, self.consumer.as_deref())));
+            lines.push(note::line(&self.notes, policies, self.consumer.as_deref()));
         }
         let name = |at: usize| {
             let endpoint = self.upstream().and_then(|upstream| upstream.endpoints.get(at));
