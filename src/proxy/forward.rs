@@ -112,7 +112,7 @@ fn note_failure(journey: &mut Journey, attempts: &mut Attempts, endpoint: &Endpo
     }
     if let Some(last) = last {
         if matches!(fault, Fault::Stale { .. }) {
-            attempts.again = Some(last.choice.clone());
+            attempts.again = Some(last.choice);
         }
         last.fault = Some(fault);
     }
