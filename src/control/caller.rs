@@ -13,9 +13,6 @@ pub const ADMIN_GROUP: &str = "weirgate-admin";
 /// The group whose members may look.
 pub const VIEWER_GROUP: &str = "weirgate";
 
-/// The field by which a caller says through what it came.
-pub const CHANNEL_FIELD: &str = "x-weirgate-channel";
-
 /// Longest account file that is read.
 const ACCOUNTS_BYTES_MAX: u64 = 16 << 20;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -26,6 +26,9 @@ use super::caller::{ADMIN_GROUP, Accounts, Caller, VIEWER_GROUP};
 
 /// Connections that are served at a time; further ones wait.
 pub const CONNECTIONS_MAX: usize = 128;
+
+/// How much of a stranger's request is read before it is refused.
+const REFUSED_HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// How long somebody without a role may take to read why.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
@@ -149,6 +152,8 @@ impl ControlSocket {
     }
 }
 
+/// Hears the request out and refuses it. An answer that comes before the question confuses clients: they take the
+/// connection for broken and show that instead of the reason.
 async fn turn_away(mut stream: UnixStream, caller: Caller) -> io::Result<()> {
     tracing::warn!(uid = caller.uid, login = caller.login, "refused a control connection: no role");
     let detail = format!(
@@ -163,11 +168,23 @@ async fn turn_away(mut stream: UnixStream, caller: Caller) -> io::Result<()> {
          Connection: close\r\n\r\n",
         body.len()
     );
+    hear_out(&mut stream).await?;
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await?;
     // Closing with unread bytes would reset the connection and could take the answer with it.
     tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop)
+}
+
+/// Reads to the end of a request head, or until there is more than any of ours has.
+async fn hear_out(stream: &mut UnixStream) -> io::Result<()> {
+    let mut heard = Vec::new();
+    while heard.len() < REFUSED_HEAD_BYTES_MAX && !heard.windows(4).any(|four| four == b"\r\n\r\n") {
+        if stream.read_buf(&mut heard).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// One accepted connection, counted until it closes.
@@ -207,7 +224,7 @@ impl Connected<IncomingStream<'_, ControlSocket>> for Caller {
 mod tests {
     use super::{ControlSocket, SocketError};
     use crate::control::caller::Caller;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 
     #[tokio::test]
@@ -233,6 +250,7 @@ mod tests {
         let stranger = Caller { uid: 4_242, login: "eve".to_owned(), role: None };
         let turned = tokio::spawn(super::turn_away(ours, stranger));
         let mut head = vec![0; 24];
+        theirs.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("a request");
         theirs.read_exact(&mut head).await.expect("an answer");
         assert_eq!(&head, b"HTTP/1.1 403 Forbidden\r\n");
         let mut rest = String::new();

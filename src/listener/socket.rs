@@ -31,7 +31,11 @@ pub fn reserve(address: SocketAddr, count: usize, adopted: &mut Adopted) -> io::
         None => address,
     };
     while sockets.len() < count.max(1) {
-        let socket = bind(actual)?;
+        let socket = match (bind(actual), sockets.first()) {
+            // What was handed over is no group, such as the one socket of a socket unit: all accept from its queue.
+            (Err(error), Some(adopted)) if error.kind() == io::ErrorKind::AddrInUse => adopted.try_clone()?,
+            (bound, _) => bound?,
+        };
         actual = local_address(&socket)?;
         sockets.push(socket);
     }
@@ -107,6 +111,14 @@ mod tests {
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = reserve(other.local_addr().unwrap(), 1, &mut Adopted::default());
         assert_eq!(taken.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn an_adopted_socket_that_is_no_group_is_shared() {
+        let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = alone.local_addr().unwrap();
+        let shared = reserve(address, 2, &mut Adopted::of(vec![alone.into()])).unwrap();
+        assert_eq!((shared.address(), shared.sockets.len()), (address, 2));
     }
 
     #[test]

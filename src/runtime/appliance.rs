@@ -23,6 +23,7 @@ use weirgate_store::wire::{EndpointOverride, OverrideMode};
 pub use self::prepare::Ready;
 use super::checker::{Checker, Tellings};
 use super::workers::Workers;
+use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued};
 use crate::config::snapshot::Snapshot;
 use crate::listener::handover::Adopted;
@@ -60,6 +61,8 @@ pub struct Gateway {
     snapshots: watch::Sender<Arc<Snapshot>>,
     tellings: watch::Receiver<Tellings>,
     draining: AtomicBool,
+    /// Since when an endpoint is as it is that no check has told anything about yet.
+    started_ms: i64,
 }
 
 /// What only the control side touches. The lock is held for the length of a few map operations and never over a wait.
@@ -108,6 +111,7 @@ impl Gateway {
             snapshots,
             tellings,
             draining: AtomicBool::new(false),
+            started_ms: clock::wall_ms(),
         }))
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 use weirgate_store::engine::{Options, Store};
-use weirgate_store::wire::{ChangeRequest, Edit, EndpointHealth, StoreHealth};
+use weirgate_store::wire::{ChangeRequest, Edit, EndpointHealth, Problem, StoreHealth};
 use weirgate_store::{files, parse, text};
 
 use super::appliance::{Gateway, Remembered};
@@ -70,18 +70,24 @@ impl Daemon {
     /// Everything that is wrong with it, printed as a compiler would.
     pub async fn apply_file(&self, file: &Path) -> anyhow::Result<()> {
         let written = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let problems = |found: Vec<weirgate_store::wire::Problem>| {
+        let problems = |found: Vec<Problem>| {
             anyhow::anyhow!(
                 "{} is refused\n{}",
                 file.display(),
                 weirgate_tui::cli::problems_text(&file.display().to_string(), &written, &found)
             )
         };
-        let (mut model, _) = parse::parse_and_check(&written).map_err(problems)?;
+        let parse::Reading { mut model, problems: mut found, .. } = parse::read_and_check(&written);
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let unreadable = files::inline(&mut model, directory);
-        if !unreadable.is_empty() {
-            return Err(problems(unreadable));
+        add(&mut found, unreadable, &written);
+        if !found.is_empty() {
+            let part = text::to_toml(&files::for_the_machine(&model, &found));
+            let request = ChangeRequest { edits: vec![Edit::ReplaceAll { toml: part }], ..ChangeRequest::default() };
+            let checked = self.control.changes.check(&request).await;
+            add(&mut found, checked.map(|checked| checked.problems).unwrap_or_default(), &written);
+            found.sort_by_key(|problem| problem.line);
+            return Err(problems(found));
         }
         let comment = Some(format!("run --apply {}", file.display()));
         self.apply_text(text::to_toml(&model), comment).await
@@ -121,6 +127,15 @@ impl Daemon {
         drop(self.control);
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
             tracing::error!("the store did not close");
+        }
+    }
+}
+
+/// Adds problems that are about something else than those already told, each with its place in the text.
+fn add(problems: &mut Vec<Problem>, found: Vec<Problem>, text: &str) {
+    for problem in found {
+        if !problems.iter().any(|known| known.path == problem.path) {
+            problems.push(parse::locate(Problem { line: None, column: None, ..problem }, text));
         }
     }
 }

@@ -4,10 +4,11 @@
 //! Whoever has the file does this: the command line before it sends a change, and the daemon only for `run --apply`.
 //! The control socket never makes the daemon open a path that a client chose.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::model::{Model, PEM, STORED};
+use crate::model::{Listener, Model, Name, PEM, STORED};
 use crate::parse::place::quoted;
 use crate::wire::{Problem, ProblemCode};
 
@@ -39,6 +40,26 @@ pub fn inline(model: &mut Model, base_dir: &Path) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// What of a model with mistakes in it can still be tried on the machine: its listeners, and the certificates that have
+/// been read. `known` are the mistakes that are told already.
+pub fn for_the_machine(model: &Model, known: &[Problem]) -> Model {
+    let mut part = Model { listeners: model.listeners.clone(), ..Model::default() };
+    let is_known = |name: &Name| {
+        let path = format!("certificates.{}", quoted(name.as_str()));
+        known.iter().any(|problem| {
+            problem.path.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    let certificates = model.certificates.iter().filter(|(name, _)| !is_known(name));
+    part.certificates = certificates.map(|(name, certificate)| (name.clone(), certificate.clone())).collect();
+    let mut addresses = BTreeSet::new();
+    part.listeners.retain(|_, listener| listener.address.port() == 0 || addresses.insert(listener.address));
+    for listener in part.listeners.values_mut() {
+        *listener = Listener::plain(listener.address);
+    }
+    part
 }
 
 /// The text of a PEM file, or what is wrong with it and what to do.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use weirgate_store::wire::{ErrorReply, Event};
+use weirgate_store::wire::{CHANNEL_FIELD, ErrorReply, Event};
 
 use crate::sse::{RawEvent, SseParser};
 
@@ -84,11 +84,18 @@ fn refusal(reply: &ErrorReply) -> &str {
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    /// How a revision names the way its author came.
+    channel: &'static str,
 }
 
 impl Client {
+    /// For the command line.
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, channel: "cli" }
+    }
+
+    pub fn of_console(socket: PathBuf) -> Self {
+        Self { socket, channel: "console" }
     }
 
     pub fn socket(&self) -> &Path {
@@ -154,7 +161,8 @@ impl Client {
         within(limit, "answer", call).await
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Driver), ClientError> {
+    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Driver), ClientError> {
+        request.headers_mut().insert(CHANNEL_FIELD, HeaderValue::from_static(self.channel));
         let stream = self.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
         let driver = Driver(tokio::spawn(async move {

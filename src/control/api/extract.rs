@@ -9,9 +9,10 @@ use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use weirgate_store::wire::CHANNEL_FIELD;
 
 use crate::control::Control;
-use crate::control::caller::{CHANNEL_FIELD, Caller, channel};
+use crate::control::caller::{Caller, channel};
 use crate::control::refusal::Refusal;
 
 /// Largest JSON body: the text of a hundred thousand routes fits.

@@ -40,24 +40,31 @@ impl Gateway {
             private_key: &*self.private_keys,
             restored: &|upstream, address| health.get(&(upstream.to_owned(), address.to_owned())).copied(),
         };
-        let snapshot = compile(&model, revision, &given)?;
-        let (opened, closed) = self.reserve(&snapshot)?;
+        let compiled = compile(&model, revision, &given);
+        let reserved = self.reserve(&model);
+        // What is wrong with the model and what is wrong with the machine, in one answer.
+        let (snapshot, (opened, closed)) = match (compiled, reserved) {
+            (Ok(snapshot), Ok(reserved)) => (snapshot, reserved),
+            (compiled, reserved) => {
+                return Err([compiled.err(), reserved.err()].into_iter().flatten().flatten().collect());
+            }
+        };
         let effects = effects(&running, &snapshot, &opened, &closed);
         Ok(Ready { gateway: Arc::clone(self), model, snapshot, opened, closed, effects })
     }
 
     /// Binds what is new, all of it or nothing, and names what will be closed.
     #[expect(clippy::type_complexity, reason = "two lists, opened and closed")]
-    fn reserve(&self, snapshot: &Snapshot) -> Result<(Vec<(Arc<str>, Reserved)>, Vec<Arc<str>>), Vec<Problem>> {
+    fn reserve(&self, model: &Model) -> Result<(Vec<(Arc<str>, Reserved)>, Vec<Arc<str>>), Vec<Problem>> {
         let mut state = self.state();
         let (mut opened, mut problems) = (Vec::new(), Vec::new());
         let listening = state.listening.clone();
-        for (name, listener) in &snapshot.listeners {
-            if listening.get(name).is_some_and(|open| open.configured == listener.address) {
+        for (name, listener) in &model.listeners {
+            if listening.get(name.as_str()).is_some_and(|open| open.configured == listener.address) {
                 continue;
             }
             match reserve(listener.address, self.worker_count, &mut state.adopted) {
-                Ok(reserved) => opened.push((Arc::clone(name), reserved)),
+                Ok(reserved) => opened.push((name.as_str().into(), reserved)),
                 Err(error) => problems.push(Problem {
                     code: ProblemCode::Environment,
                     path: format!("listeners.{name}.address"),
@@ -69,7 +76,7 @@ impl Gateway {
             }
         }
         let is_kept = |name: &Arc<str>, open: &Listening| {
-            snapshot.listeners.get(name).is_some_and(|listener| listener.address == open.configured)
+            model.listeners.get(&**name).is_some_and(|listener| listener.address == open.configured)
         };
         let closed = listening.iter().filter(|(name, open)| !is_kept(name, open)).map(|(name, _)| Arc::clone(name));
         if problems.is_empty() { Ok((opened, closed.collect())) } else { Err(problems) }

@@ -89,7 +89,7 @@ impl Gateway {
             address: endpoint.name.to_string(),
             health: wire_health(health),
             reason,
-            since_ms: told.map_or(0, |told| told.since_ms),
+            since_ms: told.map_or(self.started_ms, |told| told.since_ms),
             weight: endpoint.live.weight(),
             configured_weight: endpoint.weight,
             backup: endpoint.backup,

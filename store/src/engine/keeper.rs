@@ -113,6 +113,7 @@ impl Keeper {
         let Opened { engine, outcome } = recover::open(&state, self.options.open_timeout);
         self.engine = engine;
         let mut outcome = outcome;
+        let said_nothing = matches!(self.stored_running(), Ok(None));
         if let Err(error) = self.reconcile(&state) {
             outcome = Outcome::Without(error.to_string());
             self.engine = Box::new(Memory::default());
@@ -121,6 +122,11 @@ impl Keeper {
             }
         }
         let number = self.running.0.number;
+        // sled takes some damage for a new store and opens without a word.
+        if outcome == Outcome::Fine && said_nothing && number > 0 {
+            tracing::error!("the store does not say what runs: what it held besides the configuration is lost");
+            outcome = Outcome::Anew("it did not say what runs; health, overrides and the audit are lost".to_owned());
+        }
         match outcome {
             Outcome::Fine => self.tell(StoreHealth::Ok, format!("revision {number} is stored")),
             Outcome::Repaired(what) => self.tell(StoreHealth::Ok, format!("the store was repaired: {what}")),

@@ -39,6 +39,23 @@ pub struct Listener {
     pub sni: BTreeMap<String, Name>,
 }
 
+impl Listener {
+    /// A listener for plain HTTP with everything else as by default.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            protocol: ListenerProtocol::Http,
+            certificates: Vec::new(),
+            trusted_proxies: Vec::new(),
+            limits: ListenerLimits::default(),
+            timeouts: ListenerTimeouts::default(),
+            http3: false,
+            upstream: None,
+            sni: BTreeMap::new(),
+        }
+    }
+}
+
 /// How bytes on a listener are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -52,33 +52,39 @@ pub(crate) fn carefully(text: &str) -> Result<Model, Vec<Problem>> {
 /// # Errors
 /// All mistakes of both sorts, in the order of the text.
 pub fn parse_and_check(text: &str) -> Result<(Model, Vec<Problem>), Vec<Problem>> {
+    let Reading { model, problems, warnings } = read_and_check(text);
+    if problems.is_empty() { Ok((model, warnings)) } else { Err(problems) }
+}
+
+/// What could be read of a configuration file, and everything that is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Without what was wrong in it.
+    pub model: Model,
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a configuration file as far as it can be read, so that more can be asked about the rest of it.
+pub fn read_and_check(text: &str) -> Reading {
     if let Some(model) = at_once(text) {
         let report = check::check(&model);
         if report.problems.is_empty() && report.warnings.is_empty() {
-            return Ok((model, Vec::new()));
+            return Reading { model, ..Reading::default() };
         }
     }
-    let mut read = Read::of(text)?;
+    let mut read = match Read::of(text) {
+        Ok(read) => read,
+        Err(problems) => return Reading { problems, ..Reading::default() },
+    };
     let report = check::check_declared(&read.model, &read.declared);
-    let mended = |problem: &Problem| read.mended.iter().any(|object| Place::parse(&problem.path).within(object));
-    let known: Vec<Place> = read.problems.iter().map(|problem| Place::parse(&problem.path)).collect();
-    let new = report.problems.into_iter().filter(|problem| {
-        let place = Place::parse(&problem.path);
-        // An object that was mended lacks what was wrong in it: rules about absence would only repeat that.
-        let by_absence =
-            matches!(problem.code, ProblemCode::MissingField | ProblemCode::Conflict | ProblemCode::Duplicate);
-        let reported = known.iter().any(|known| known.within(&place) || place.within(known));
-        let follows = by_absence && mended(problem);
-        !reported && !follows
-    });
-    let new: Vec<Problem> = new.map(|problem| located(problem, &read.lines, read.root.get_ref())).collect();
+    let new = read.added(report.problems);
     read.problems.extend(new);
-    if !read.problems.is_empty() {
-        return Err(read.sorted());
-    }
-    let warnings = report.warnings.into_iter().take(PROBLEMS_MAX);
+    let warnings = if read.problems.is_empty() { report.warnings } else { Vec::new() };
+    let warnings = warnings.into_iter().take(PROBLEMS_MAX);
     let warnings = warnings.map(|warning| located(warning, &read.lines, read.root.get_ref())).collect();
-    Ok((read.model, warnings))
+    let model = std::mem::take(&mut read.model);
+    Reading { model, problems: read.sorted(), warnings }
 }
 
 /// Reads a text that has no mistake, several times faster than one in which mistakes are to be found; none if it has.
@@ -247,6 +253,31 @@ impl<'a> Read<'a> {
         let at = self.lines.find(root, &mistake.place, mistake.side);
         let problem = without_line(mistake);
         self.problems.push(Problem { line: at.map(|at| at.0), column: at.map(|at| at.1), ..problem });
+    }
+
+    /// What the rules between objects add to what the text itself gets wrong.
+    fn added(&self, found: Vec<Problem>) -> Vec<Problem> {
+        let syntax = |problem: &&Problem| problem.code == ProblemCode::Syntax;
+        let header = |problem: &Problem| self.lines.line(problem.line.unwrap_or(0)).trim_start().starts_with('[');
+        let broken = self.problems.iter().any(|problem| syntax(&problem));
+        let lost_header = self.problems.iter().filter(syntax).any(header);
+        let known = self.problems.iter().filter(|problem| !syntax(problem));
+        let known: Vec<Place> = known.map(|problem| Place::parse(&problem.path)).collect();
+        let new = found.into_iter().filter(|problem| {
+            let place = Place::parse(&problem.path);
+            // What was mended, or stands near a slip of the pen, lacks what was wrong in it: rules about absence would
+            // only repeat that, and an object whose header is broken only seems to be missing.
+            let follows = match problem.code {
+                ProblemCode::MissingField | ProblemCode::Conflict | ProblemCode::Duplicate => {
+                    broken || self.mended.iter().any(|object| place.within(object))
+                }
+                ProblemCode::Dangling => lost_header,
+                _ => false,
+            };
+            let reported = known.iter().any(|known| known.within(&place) || place.within(known));
+            !reported && !follows
+        });
+        new.map(|problem| located(problem, &self.lines, self.root.get_ref())).collect()
     }
 
     fn sorted(self) -> Vec<Problem> {

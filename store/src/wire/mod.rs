@@ -5,6 +5,9 @@
 //! flows, `explain` why. The control API and the console both use exactly these types; `/v1/openapi.json` is made
 //! from them.
 
+/// The field by which a caller says through what it came: `console` or `cli`; anything else is the API.
+pub const CHANNEL_FIELD: &str = "x-weirgate-channel";
+
 mod change;
 
 mod explain;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use http::Method;
 use weirgate_store::model::Model;
+use weirgate_store::parse::Reading;
 use weirgate_store::wire::{ChangeRequest, Checked, Edit, Effects, Problem};
 use weirgate_store::{files, parse, text};
 
@@ -61,20 +62,28 @@ impl Prepared {
     }
 }
 
-/// Reads a file and everything it names; prints all mistakes if there are any.
-fn prepare(t: &mut Terminal<'_>, path: &Path, then: &str) -> Result<Prepared, Failure> {
+/// Whether a daemon is asked about a file that has mistakes already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    Asked,
+    Left,
+}
+
+/// Reads a file and everything it names; prints all mistakes if there are any, also those that only the machine knows.
+async fn prepare(t: &mut Terminal<'_>, path: &Path, then: &str, machine: Machine) -> Result<Prepared, Failure> {
     let text = read(path)?;
     let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-    let problems = match parse::parse_and_check(&text) {
-        Ok((mut model, warnings)) => {
-            let unreadable = files::inline(&mut model, directory_of(path));
-            if unreadable.is_empty() {
-                return Ok(Prepared { name, text, model, warnings });
-            }
-            unreadable.into_iter().map(|problem| parse::locate(problem, &text)).collect()
-        }
-        Err(problems) => problems,
-    };
+    let Reading { mut model, mut problems, warnings } = parse::read_and_check(&text);
+    let unreadable = files::inline(&mut model, directory_of(path));
+    if problems.is_empty() && unreadable.is_empty() {
+        return Ok(Prepared { name, text, model, warnings });
+    }
+    add(&mut problems, unreadable, &text);
+    if machine == Machine::Asked {
+        let found = on_the_machine(t, &files::for_the_machine(&model, &problems)).await;
+        add(&mut problems, found, &text);
+    }
+    problems.sort_by_key(|problem| (problem.line.unwrap_or(u32::MAX), problem.column));
     if t.json {
         t.document(&unapplied(problems, Vec::new()))?;
         return Err(Failure::Said);
@@ -84,12 +93,35 @@ fn prepare(t: &mut Terminal<'_>, path: &Path, then: &str) -> Result<Prepared, Fa
     Err(Failure::Said)
 }
 
+/// Adds problems that are about something else than those already told, each with its place in the text.
+fn add(problems: &mut Vec<Problem>, found: Vec<Problem>, text: &str) {
+    for problem in found {
+        if !problems.iter().any(|known| known.path == problem.path) {
+            let unplaced = Problem { line: None, column: None, ..problem };
+            problems.push(if problems.len() < LOCATED_MAX { parse::locate(unplaced, text) } else { unplaced });
+        }
+    }
+}
+
+/// What the daemon says about listeners and certificates that are right as text. Without one, nothing: there are
+/// mistakes enough to mend before that matters.
+async fn on_the_machine(t: &Terminal<'_>, part: &Model) -> Vec<Problem> {
+    let change =
+        ChangeRequest { edits: vec![Edit::ReplaceAll { toml: text::to_toml(part) }], ..ChangeRequest::default() };
+    match t.client.send::<Checked, _>(Method::POST, "/v1/check", Some(&change)).await {
+        Ok(checked) => checked.problems,
+        Err(ClientError::Refused(reply)) => reply.problems,
+        Err(_) => Vec::new(),
+    }
+}
+
 fn unapplied(problems: Vec<Problem>, warnings: Vec<Problem>) -> Checked {
     Checked { problems, warnings, diff: Vec::new(), diff_text: String::new(), effects: Effects::default() }
 }
 
 pub(crate) async fn check(t: &mut Terminal<'_>, args: &CheckArgs) -> Result<(), Failure> {
-    let prepared = prepare(t, &args.file, "it would not be applied")?;
+    let machine = if args.offline { Machine::Left } else { Machine::Asked };
+    let prepared = prepare(t, &args.file, "it would not be applied", machine).await?;
     let mut checked = unapplied(Vec::new(), prepared.warnings.clone());
     if !args.offline {
         ask_daemon(t, &prepared, &mut checked).await?;
@@ -143,7 +175,7 @@ fn contents(model: &Model) -> String {
 }
 
 pub(crate) async fn diff(t: &mut Terminal<'_>, path: &Path) -> Result<(), Failure> {
-    let prepared = prepare(t, path, "it would not be applied")?;
+    let prepared = prepare(t, path, "it would not be applied", Machine::Asked).await?;
     let change = prepared.change(None);
     match t.client.send::<Checked, _>(Method::POST, "/v1/diff", Some(&change)).await {
         Ok(mut checked) => {
@@ -156,7 +188,7 @@ pub(crate) async fn diff(t: &mut Terminal<'_>, path: &Path) -> Result<(), Failur
 }
 
 pub(crate) async fn apply(t: &mut Terminal<'_>, path: &Path, write: &WriteArgs) -> Result<(), Failure> {
-    let prepared = prepare(t, path, "nothing was applied")?;
+    let prepared = prepare(t, path, "nothing was applied", Machine::Asked).await?;
     let change = prepared.change(write.comment.clone());
     match send(t, &change, write.dry_run).await {
         Ok(answer) => print_answer(t, write.dry_run, answer, None),

@@ -41,7 +41,7 @@ pub enum Order {
 
 /// Runs until the console is gone.
 pub async fn run(socket: PathBuf, mut orders: Receiver<Order>, events: Sender<Event>) {
-    let client = Client::new(socket);
+    let client = Client::of_console(socket);
     let mut link = Link { client, asks: FuturesUnordered::new(), exchanges: false, up: false, pause: PAUSE_MIN };
     loop {
         let opened = link.open(&mut orders, &events).await;
