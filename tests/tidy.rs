@@ -16,6 +16,9 @@ mod rules;
 #[path = "tidy/fixtures.rs"]
 mod fixtures;
 
+#[path = "tidy/manual.rs"]
+mod manual;
+
 use source::Source;
 
 /// The modules a request travels through; `proxy` may use them all.

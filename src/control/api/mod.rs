@@ -12,6 +12,9 @@ mod extract;
 
 mod keys;
 
+#[cfg(test)]
+mod manual;
+
 mod objects;
 
 mod openapi;
