@@ -7,12 +7,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::Request;
 
 /// What one client connection has in common for all its requests.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub peer: SocketAddr,
+    /// The address of the peer as text, rendered once for all requests.
+    pub peer_text: PeerText,
     /// Name of the listener.
     pub listener: Arc<str>,
     pub scheme: Scheme,
@@ -20,6 +24,16 @@ pub struct Client {
     pub server_name: Option<Box<str>>,
     /// Whether the peer is a proxy whose forwarding fields are believed.
     pub trusted: bool,
+}
+
+/// An IP address as text: 45 bytes at most, never on the heap.
+pub type PeerText = SmallVec<[u8; 48]>;
+
+impl Client {
+    /// The text for [`Client::peer_text`].
+    pub fn text_of(peer: SocketAddr) -> PeerText {
+        PeerText::from_slice(peer.ip().to_canonical().to_string().as_bytes())
+    }
 }
 
 /// How the client spoke to us.

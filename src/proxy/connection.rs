@@ -61,6 +61,7 @@ impl Drop for Slot {
 async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr) {
     let client = |scheme, server_name| Client {
         peer,
+        peer_text: Client::text_of(peer),
         listener: Arc::clone(&listener.name),
         scheme,
         server_name,

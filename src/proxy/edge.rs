@@ -142,8 +142,7 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
 /// Writes the fields that tell the endpoint where a request came from, each with its line end.
 pub fn write_forwarding(out: &mut Vec<u8>, x: &Exchange) {
     let Exchange { client, request, .. } = x;
-    let mut peer = [0_u8; 48];
-    let peer = render_ip(client.peer.ip(), &mut peer);
+    let peer = &*client.peer_text;
     let authority = request.fields.text(request.authority);
     line(out, b"Via", &[request.protocol.via().as_bytes(), b" ", PSEUDONYM.as_bytes()]);
     match joined(&request.fields, Known::XForwardedFor).filter(|_| client.trusted) {
@@ -187,17 +186,6 @@ fn line(out: &mut Vec<u8>, name: &[u8], parts: &[&[u8]]) {
         out.extend_from_slice(part);
     }
     out.extend_from_slice(b"\r\n");
-}
-
-fn render_ip(ip: IpAddr, out: &mut [u8; 48]) -> &[u8] {
-    use std::io::Write as _;
-    let room = out.len();
-    let mut rest = &mut out[..];
-    let written = match write!(rest, "{}", ip.to_canonical()) {
-        Ok(()) => room - rest.len(),
-        Err(_) => 0,
-    };
-    out.get(..written).unwrap_or_default()
 }
 
 /// Whether `field` was replaced by what [`write_forwarding`] writes, and must not be written again.

@@ -109,7 +109,14 @@ fn read(request: &ExplainRequest) -> Result<Result<Asked, Fault>, String> {
     Ok(target::http1(::http::Version::HTTP_11, &method, raw, &mut fields).map(|target| {
         let scheme = if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
         let peer = SocketAddr::new(client_ip, 0);
-        let client = Client { peer, listener: "explain".into(), scheme, server_name: None, trusted: false };
+        let client = Client {
+            peer,
+            peer_text: Client::text_of(peer),
+            listener: "explain".into(),
+            scheme,
+            server_name: None,
+            trusted: false,
+        };
         edge::clean_request(&mut fields, client.trusted);
         Asked { method, fields, target, client_ip }
     }))

@@ -101,7 +101,11 @@ async fn exchange(
     let (reply, wants_more) = match prepared {
         Ok(framing) => {
             let body = side.begin_body(version, framing.framing, framing.expect_continue);
-            let Some(reply) = while_there(&side, http::handle(&mut journey, &framing, body)).await else {
+            let reply = {
+                let handling = std::pin::pin!(http::handle(&mut journey, &framing, body));
+                while_there(&side, handling).await
+            };
+            let Some(reply) = reply else {
                 journey.cut(Fault::ClientClosed);
                 return Next::Gone;
             };
@@ -140,8 +144,9 @@ async fn exchange(
 }
 
 /// The reply, or nothing once the client is gone and nobody waits for it.
-async fn while_there<R>(side: &ClientSide, handling: impl Future<Output = R>) -> Option<R> {
-    let mut handling = std::pin::pin!(handling);
+///
+/// It borrows the future: one taken by value would be held twice, in a box that is made for every exchange.
+async fn while_there<R>(side: &ClientSide, mut handling: Pin<&mut impl Future<Output = R>>) -> Option<R> {
     std::future::poll_fn(|cx| match handling.as_mut().poll(cx) {
         Poll::Ready(reply) => Poll::Ready(Some(reply)),
         Poll::Pending => side.poll_gone(cx).map(|()| None),
@@ -235,7 +240,7 @@ impl ReplyHead {
     }
 
     /// Writes the head, and says how the body must be written and whether the connection can live on.
-    fn write<B>(&self, out: &mut Vec<u8>, reply: &Reply<B>) -> (Coding, bool) {
+    fn write<B>(&self, out: &mut Vec<u8>, reply: &Reply<B>, wall_s: i64) -> (Coding, bool) {
         let bodiless = self.is_bodiless(reply.status);
         let (coding, keep) = match reply.framing {
             _ if bodiless => (Coding::Plain, self.keep),
@@ -246,7 +251,7 @@ impl ReplyHead {
         codec::reply_line(out, reply.status);
         codec::fields(out, &reply.fields);
         if reply.fields.count(Known::Date) == 0 {
-            date::write(out);
+            date::write(out, wall_s);
         }
         if coding == Coding::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -275,7 +280,7 @@ where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
 {
     let mut out = worker.buffers.output();
-    let (coding, keep) = head.write(&mut out, &reply);
+    let (coding, keep) = head.write(&mut out, &reply, worker.wall_s());
     let outcome = if head.is_bodiless(reply.status) {
         side.write_all(&out, &[]).await
     } else {
@@ -376,14 +381,11 @@ async fn write_data(side: &ClientSide, out: &mut Vec<u8>, data: &Bytes, coding: 
 mod date {
     use std::cell::RefCell;
 
-    use crate::clock;
-
     thread_local! {
         static CACHED: RefCell<(i64, String)> = const { RefCell::new((0, String::new())) };
     }
 
-    pub(super) fn write(out: &mut Vec<u8>) {
-        let seconds = clock::wall_ms() / 1000;
+    pub(super) fn write(out: &mut Vec<u8>, seconds: i64) {
         CACHED.with_borrow_mut(|(at, line)| {
             if *at != seconds {
                 *at = seconds;

@@ -24,7 +24,15 @@ fn lines(fields: &Fields) -> Vec<String> {
 }
 
 fn client(peer: &str, trusted: bool) -> Client {
-    Client { peer: peer.parse().unwrap(), listener: "web".into(), scheme: Scheme::Https, server_name: None, trusted }
+    let peer = peer.parse().unwrap();
+    Client {
+        peer,
+        peer_text: Client::text_of(peer),
+        listener: "web".into(),
+        scheme: Scheme::Https,
+        server_name: None,
+        trusted,
+    }
 }
 
 #[test]
