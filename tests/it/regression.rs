@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::client::{Client, get};
 use crate::support::gateway::{Running, WEB, to_endpoints, upstream};
 use crate::support::h2::{
-    DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, Raw, WINDOW_UPDATE, block, encode,
+    DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, Raw, Streams, WINDOW_UPDATE, block, encode, request,
 };
 use crate::support::origin::{OK, Origin};
 use crate::support::wait_until;
@@ -210,4 +210,44 @@ fn settings_of_a_listener_change_in_place() {
     assert_eq!(Client::ask(web, &many).status, 431);
     open.say(get("/"));
     assert_eq!(open.reply().status, 200);
+}
+
+/// The stale race of HTTP/1 is the same for streams of HTTP/2.
+#[test]
+fn streams_meet_stale_connections_unharmed() {
+    let origin = Origin::closing(OK);
+    let gateway = Running::before(&origin);
+    gateway.block_on(async {
+        let streams = Streams::to(gateway.web()).await;
+        for _ in 0..10 {
+            let all: Vec<_> = (0..50).map(|_| streams.get("/")).collect();
+            for answer in futures_util::future::join_all(all).await {
+                assert_eq!(answer.unwrap().status(), 200);
+            }
+        }
+    });
+}
+
+/// An early refusal of an upload over HTTP/2 reaches the client while it still sends, and the connection lives on.
+#[test]
+fn an_early_reply_to_an_upload_over_http2() {
+    let origin = Origin::serving(|peer| {
+        while let Some(head) = peer.head() {
+            if head.starts_with("POST") {
+                peer.say("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
+                peer.hold();
+                return;
+            }
+            peer.say(OK);
+        }
+    });
+    let gateway = Running::before(&origin);
+    gateway.block_on(async {
+        let streams = Streams::to(gateway.web()).await;
+        for _ in 0..3 {
+            let answer = streams.ask(request("POST", "/"), Some((vec![b'x'; 50_000_000], None))).await;
+            assert!(answer.is_err() || answer.as_ref().is_ok_and(|answer| answer.status() == 413), "{answer:?}");
+            assert_eq!(streams.get("/").await.unwrap().body, b"ok");
+        }
+    });
 }

@@ -104,7 +104,7 @@ fn nobody_there_is_a_502_that_says_so_to_the_operator_only() {
 /// Rows: whether the first endpoint answers 503, closes, or resets; the method; and whether the second is asked.
 #[test]
 fn what_is_tried_again_after_it_was_sent() {
-    type Serve = fn(&mut crate::support::origin::Peer);
+    type Serve = fn(&mut crate::support::origin::Accepted);
     let unavailable: Serve = |peer| {
         while peer.request().is_some() {
             peer.say("HTTP/1.1 503 Unavailable\r\nContent-Length: 2\r\n\r\nno");
