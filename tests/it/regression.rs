@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What went wrong once and fits no topic: each test names what it was.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::client::{Client, get};
@@ -27,21 +29,22 @@ fn a_dripping_window_is_ended() {
     let mut raw = Raw::open(gateway.web(), &[(4, 0)]);
     raw.get(1);
     assert_eq!(raw.outcome(1), Outcome::Status(200));
-    let mut writer = raw.writer();
+    let (mut writer, is_over) = (raw.writer(), Arc::new(AtomicBool::new(false)));
+    let seen = Arc::clone(&is_over);
     let dripping = std::thread::spawn(move || {
         // 20 s of it at most, far beyond the limit of one.
-        for _ in 0..400 {
-            if !writer.frame(WINDOW_UPDATE, 0, 1, &1_u32.to_be_bytes()) {
-                return;
-            }
+        let drops = (0..400).take_while(|_| {
             std::thread::park_timeout(Duration::from_millis(50));
-        }
+            !seen.load(Ordering::SeqCst) && writer.frame(WINDOW_UPDATE, 0, 1, &1_u32.to_be_bytes())
+        });
+        drops.count()
     });
     let outcome = raw.outcome(1);
+    is_over.store(true, Ordering::SeqCst);
     assert!(matches!(outcome, Outcome::Reset(_) | Outcome::Away(_) | Outcome::Closed), "{outcome:?}");
     wait_until("the endpoint is free again", || origin.open() == 0);
-    drop(raw);
-    dripping.join().unwrap();
+    let drops = dripping.join().unwrap();
+    assert!(drops < 200, "it was let go on for {drops} bytes");
 }
 
 /// Trailers are fields, and no better than those of a head.
