@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::client::get;
 use crate::support::gateway::Running;
-use crate::support::h2::{Session, request};
+use crate::support::h2::{Streams, request};
 use crate::support::origin::{OK, Origin};
 use crate::support::wait_until;
 
@@ -91,9 +91,9 @@ fn streams_of_http2_finish_too() {
     let (origin, go) = slow();
     let gateway = Running::before(&origin);
     let (busy, draining) = gateway.block_on(async {
-        let idle = Session::to(gateway.web()).await;
+        let idle = Streams::to(gateway.web()).await;
         assert_eq!(idle.get("/").await.unwrap().status(), 200);
-        let session = Session::to(gateway.web()).await;
+        let session = Streams::to(gateway.web()).await;
         let busy = tokio::spawn(async move { session.ask(request("GET", "/slow"), None).await });
         while origin.heads().len() < 2 {
             tokio::task::yield_now().await;

@@ -305,6 +305,7 @@ fn the_target_and_host_that_an_endpoint_sees() {
         ("GET http://a.example:80/ HTTP/1.1\r\nHost: a.example\r\n\r\n", "GET /", "a.example:80"),
         ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "GET /", "[::1]:8080"),
         ("GET / HTTP/1.0\r\n\r\n", "GET /", ""),
+        ("GET /? HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?", "a"),
         ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS *", "a"),
         ("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS *", "a"),
         ("\r\nGET /after-an-empty-line HTTP/1.1\r\nHost: a\r\n\r\n", "GET /after-an-empty-line", "a"),

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::support::client::{Client, get, values};
 use crate::support::gateway::{Running, WEB, to_endpoints, upstream};
 use crate::support::h2::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, RST_STREAM, Raw, SETTINGS, Session,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, RST_STREAM, Raw, SETTINGS, Streams,
     WINDOW_UPDATE, block, encode, request,
 };
 use crate::support::origin::{OK, Origin};
@@ -220,7 +220,7 @@ fn bodies_and_trailers_pass_both_ways() {
     });
     let gateway = Running::before(&origin);
     gateway.block_on(async {
-        let session = Session::to(gateway.web()).await;
+        let session = Streams::to(gateway.web()).await;
         for size in [0, 1, 1_000, 3_000_000] {
             let body: Vec<u8> = (0..size).map(|n: u32| (n % 251) as u8).collect();
             let mut trailers = HeaderMap::new();
@@ -260,7 +260,7 @@ fn replies_without_a_body_and_of_every_framing() {
         let origin = Origin::closing(reply);
         let gateway = Running::before(&origin);
         gateway.block_on(async {
-            let answer = Session::to(gateway.web()).await.ask(request(method, "/"), None).await.unwrap();
+            let answer = Streams::to(gateway.web()).await.ask(request(method, "/"), None).await.unwrap();
             let got =
                 (answer.status(), answer.field("content-length"), String::from_utf8(answer.body.clone()).unwrap());
             assert_eq!(got, (status, length.to_owned(), body.to_owned()), "row {method} {reply}");
@@ -278,7 +278,7 @@ fn replies_without_a_body_and_of_every_framing() {
         let origin = Origin::closing(reply);
         let gateway = Running::before(&origin);
         gateway.block_on(async {
-            let outcome = Session::to(gateway.web()).await.get("/").await;
+            let outcome = Streams::to(gateway.web()).await.get("/").await;
             assert!(outcome.is_err() || outcome.as_ref().is_ok_and(|answer| answer.status() == 502), "{outcome:?}");
         });
     }
@@ -289,7 +289,7 @@ fn a_thousand_streams_in_turn_and_a_hundred_at_once() {
     let origin = Origin::plain();
     let gateway = Running::before(&origin);
     gateway.block_on(async {
-        let session = std::rc::Rc::new(Session::to(gateway.web()).await);
+        let session = std::rc::Rc::new(Streams::to(gateway.web()).await);
         for n in 0..1_000 {
             assert_eq!(session.get("/").await.unwrap().body, b"ok", "stream {n}");
         }
@@ -311,7 +311,7 @@ fn policies_limits_and_problems_are_the_same_as_on_http1() {
         upstream("shop", &[origin.address()])
     ));
     gateway.block_on(async {
-        let session = Session::to(gateway.web()).await;
+        let session = Streams::to(gateway.web()).await;
         let ask = async |path: &str, name: &'static str, value: &str, body: usize| {
             let mut request = request(if body > 0 { "POST" } else { "GET" }, path);
             if !name.is_empty() {
@@ -492,7 +492,7 @@ fn a_shut_window_is_ended_and_holds_nothing() {
     });
     gateway.apply(&format!("{listener}{}[routes.all]\nupstream = \"shop\"\n", upstream("shop", &[slow.address()])));
     gateway.block_on(async {
-        assert_eq!(Session::to(gateway.web()).await.get("/").await.unwrap().status(), 200);
+        assert_eq!(Streams::to(gateway.web()).await.get("/").await.unwrap().status(), 200);
     });
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What went wrong once and fits no topic: each test names what it was.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::client::{Client, get};
 use crate::support::gateway::{Running, WEB, to_endpoints, upstream};
 use crate::support::h2::{
-    DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, Raw, WINDOW_UPDATE, block, encode,
+    DATA, END_HEADERS, END_STREAM, GET, HEADERS, Outcome, PING, Raw, Streams, WINDOW_UPDATE, block, encode, request,
 };
 use crate::support::origin::{OK, Origin};
 use crate::support::wait_until;
@@ -27,21 +29,22 @@ fn a_dripping_window_is_ended() {
     let mut raw = Raw::open(gateway.web(), &[(4, 0)]);
     raw.get(1);
     assert_eq!(raw.outcome(1), Outcome::Status(200));
-    let mut writer = raw.writer();
+    let (mut writer, is_over) = (raw.writer(), Arc::new(AtomicBool::new(false)));
+    let seen = Arc::clone(&is_over);
     let dripping = std::thread::spawn(move || {
         // 20 s of it at most, far beyond the limit of one.
-        for _ in 0..400 {
-            if !writer.frame(WINDOW_UPDATE, 0, 1, &1_u32.to_be_bytes()) {
-                return;
-            }
+        let drops = (0..400).take_while(|_| {
             std::thread::park_timeout(Duration::from_millis(50));
-        }
+            !seen.load(Ordering::SeqCst) && writer.frame(WINDOW_UPDATE, 0, 1, &1_u32.to_be_bytes())
+        });
+        drops.count()
     });
     let outcome = raw.outcome(1);
+    is_over.store(true, Ordering::SeqCst);
     assert!(matches!(outcome, Outcome::Reset(_) | Outcome::Away(_) | Outcome::Closed), "{outcome:?}");
     wait_until("the endpoint is free again", || origin.open() == 0);
-    drop(raw);
-    dripping.join().unwrap();
+    let drops = dripping.join().unwrap();
+    assert!(drops < 200, "it was let go on for {drops} bytes");
 }
 
 /// Trailers are fields, and no better than those of a head.
@@ -210,4 +213,44 @@ fn settings_of_a_listener_change_in_place() {
     assert_eq!(Client::ask(web, &many).status, 431);
     open.say(get("/"));
     assert_eq!(open.reply().status, 200);
+}
+
+/// The stale race of HTTP/1 is the same for streams of HTTP/2.
+#[test]
+fn streams_meet_stale_connections_unharmed() {
+    let origin = Origin::closing(OK);
+    let gateway = Running::before(&origin);
+    gateway.block_on(async {
+        let streams = Streams::to(gateway.web()).await;
+        for _ in 0..10 {
+            let all: Vec<_> = (0..50).map(|_| streams.get("/")).collect();
+            for answer in futures_util::future::join_all(all).await {
+                assert_eq!(answer.unwrap().status(), 200);
+            }
+        }
+    });
+}
+
+/// An early refusal of an upload over HTTP/2 reaches the client while it still sends, and the connection lives on.
+#[test]
+fn an_early_reply_to_an_upload_over_http2() {
+    let origin = Origin::serving(|peer| {
+        while let Some(head) = peer.head() {
+            if head.starts_with("POST") {
+                peer.say("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
+                peer.hold();
+                return;
+            }
+            peer.say(OK);
+        }
+    });
+    let gateway = Running::before(&origin);
+    gateway.block_on(async {
+        let streams = Streams::to(gateway.web()).await;
+        for _ in 0..3 {
+            let answer = streams.ask(request("POST", "/"), Some((vec![b'x'; 50_000_000], None))).await;
+            assert!(answer.is_err() || answer.as_ref().is_ok_and(|answer| answer.status() == 413), "{answer:?}");
+            assert_eq!(streams.get("/").await.unwrap().body, b"ok");
+        }
+    });
 }

@@ -104,7 +104,7 @@ fn nobody_there_is_a_502_that_says_so_to_the_operator_only() {
 /// Rows: whether the first endpoint answers 503, closes, or resets; the method; and whether the second is asked.
 #[test]
 fn what_is_tried_again_after_it_was_sent() {
-    type Serve = fn(&mut crate::support::origin::Peer);
+    type Serve = fn(&mut crate::support::origin::Accepted);
     let unavailable: Serve = |peer| {
         while peer.request().is_some() {
             peer.say("HTTP/1.1 503 Unavailable\r\nContent-Length: 2\r\n\r\nno");
@@ -315,4 +315,31 @@ fn a_client_that_leaves_frees_the_endpoint() {
     wait_until("the request is there", || origin.heads().len() == 1);
     client.reset();
     wait_until("the endpoint's connection is closed", || origin.open() == 0);
+}
+
+/// A kept connection that dies under a request, by design and every time: a GET goes at once to a fresh one, without
+/// attempts or budget to spend; a POST was sent, so it is not sent again, and the record says why.
+#[test]
+fn a_stale_connection_costs_no_attempt_and_no_budget() {
+    let origin = Origin::serving(|accepted| {
+        if accepted.request().is_some() {
+            accepted.say(OK);
+            accepted.request();
+        }
+    });
+    let gateway = Running::start(&config(&[origin.address()], "retry = { attempts = 0, on = [], budget = \"0%\" }"));
+    let mut client = gateway.connect();
+    for n in 0..40 {
+        client.say(get("/"));
+        assert_eq!(client.reply().status, 200, "GET {n}");
+    }
+    assert!(origin.heads().len() > 40, "no connection was stale");
+    assert!(gateway.failures().is_empty());
+    let before = origin.bodies().iter().filter(|body| *body == b"hello").count();
+    let statuses: Vec<_> = (0..10).map(|_| gateway.ask(POST).status).collect();
+    let after = origin.bodies().iter().filter(|body| *body == b"hello").count();
+    assert_eq!(after - before, 10, "each reached the endpoint once: {statuses:?}");
+    let record = gateway.failure("stale-connection");
+    let why = record.why.join("; ");
+    assert!(record.verdict.contains("was sent") && why.contains("POST may have been processed"), "{record:?}");
 }

@@ -9,7 +9,7 @@ use rustls::version::{TLS12, TLS13};
 
 use crate::support::client::{Client, get};
 use crate::support::gateway::{Running, upstream};
-use crate::support::h2::{Session, request};
+use crate::support::h2::{Streams, request};
 use crate::support::origin::Origin;
 use crate::support::tls::{certificate, config, handshake};
 use crate::support::wait_until;
@@ -85,7 +85,7 @@ fn versions_and_protocols() {
         let connector = tokio_rustls::TlsConnector::from(config(&[&TLS13], &["h2"]));
         let tcp = tokio::net::TcpStream::connect(gateway.web()).await.unwrap();
         let stream = connector.connect(ServerName::try_from("a.example").unwrap(), tcp).await.unwrap();
-        let session = Session::over(stream).await;
+        let session = Streams::over(stream).await;
         for _ in 0..3 {
             assert_eq!(session.get("/").await.unwrap().body, b"ok");
         }

@@ -229,11 +229,11 @@ impl Answer {
 pub(crate) type Upload = (Vec<u8>, Option<HeaderMap>);
 
 /// A well-behaved connection.
-pub(crate) struct Session {
+pub(crate) struct Streams {
     requests: h2::client::SendRequest<Bytes>,
 }
 
-impl Session {
+impl Streams {
     /// Shakes hands over a stream that is open.
     pub(crate) async fn over(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let mut builder = h2::client::Builder::new();

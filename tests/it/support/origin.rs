@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An endpoint on a port of its own that does what a test says and remembers every byte that reached it.
 //!
-//! Each connection is served by the test's own function on a thread; [`Peer`] is what that function acts with. An
+//! Each connection is served by the test's own function on a thread; [`Accepted`] is what that function acts with. An
 //! endpoint that reaches its end closes the connection.
 
 use std::io::{Read, Write};
@@ -30,13 +30,13 @@ struct Seen {
 
 impl Origin {
     /// An endpoint that serves each connection with `serve`.
-    pub(crate) fn serving(serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+    pub(crate) fn serving(serve: impl Fn(&mut Accepted) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         Self::on(listener, serve)
     }
 
     /// The same on a socket that is already bound.
-    pub(crate) fn on(listener: TcpListener, serve: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+    pub(crate) fn on(listener: TcpListener, serve: impl Fn(&mut Accepted) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let (seen, is_over) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(false)));
         let (remembered, over, serve) = (Arc::clone(&seen), Arc::clone(&is_over), Arc::new(serve));
@@ -50,7 +50,7 @@ impl Origin {
                 seen.bytes.lock().expect("no panic holds it").push(Vec::new());
                 std::thread::spawn(move || {
                     seen.open.fetch_add(1, Ordering::SeqCst);
-                    let mut peer = Peer::new(stream, index, Arc::clone(&seen));
+                    let mut peer = Accepted::new(stream, index, Arc::clone(&seen));
                     serve(&mut peer);
                     drop(peer);
                     seen.open.fetch_sub(1, Ordering::SeqCst);
@@ -157,7 +157,7 @@ impl Drop for Origin {
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// One connection as the endpoint sees it.
-pub(crate) struct Peer {
+pub(crate) struct Accepted {
     stream: TcpStream,
     /// Which connection of the endpoint this is.
     pub(crate) index: usize,
@@ -165,7 +165,7 @@ pub(crate) struct Peer {
     buffer: Vec<u8>,
 }
 
-impl Peer {
+impl Accepted {
     fn new(stream: TcpStream, index: usize, seen: Arc<Seen>) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("a TCP socket");
