@@ -39,11 +39,24 @@ pub struct Issued {
     pub expires_s: Option<u32>,
 }
 
+/// Issued keys on their way from the store. There may be a million, so each is kept in its final form at once.
+#[derive(Debug, Default)]
+pub struct Restored {
+    ids: HashMap<Arc<str>, u32>,
+    credentials: Vec<Credential>,
+}
+
+impl Restored {
+    pub fn push(&mut self, key: &Issued) {
+        let credential = credential(&mut self.ids, key);
+        self.credentials.push(credential);
+    }
+}
+
 impl Consumers {
     /// The issued keys of the store; `secret` is what their hashes are keyed with.
-    pub fn new(secret: [u8; 32], issued: impl Iterator<Item = Issued>) -> Self {
-        let mut ids = HashMap::new();
-        let credentials: Vec<_> = issued.map(|key| credential(&mut ids, &key)).collect();
+    pub fn new(secret: [u8; 32], issued: Restored) -> Self {
+        let Restored { ids, credentials } = issued;
         let credentials = Credentials::build(secret, Arc::new([]), credentials.into_iter());
         Self { ids, declared: HashSet::new(), credentials }
     }

@@ -24,7 +24,7 @@ pub use self::prepare::Ready;
 use super::checker::{Checker, Tellings};
 use super::workers::Workers;
 use crate::clock;
-use crate::config::consumers::{Consumers, Directory, Issued};
+use crate::config::consumers::{Consumers, Directory, Issued, Restored};
 use crate::config::snapshot::Snapshot;
 use crate::listener::handover::Adopted;
 use crate::observe::Observer;
@@ -43,7 +43,7 @@ pub struct Remembered {
     pub private_keys: PrivateKeys,
     /// What hashes of keys are keyed with.
     pub key_secret: [u8; 32],
-    pub issued: Vec<Issued>,
+    pub issued: Restored,
     /// By upstream and address.
     pub health: HashMap<(String, String), State>,
     pub overrides: HashMap<(String, String), EndpointOverride>,
@@ -86,7 +86,7 @@ impl Gateway {
     /// Starts workers and health checks over an empty configuration.
     pub fn start(worker_count: usize, remembered: Remembered) -> std::io::Result<Arc<Self>> {
         let observer = Arc::new(Observer::new(worker_count));
-        let consumers = Consumers::new(remembered.key_secret, remembered.issued.into_iter());
+        let consumers = Consumers::new(remembered.key_secret, remembered.issued);
         let mut state = ControlState {
             adopted: remembered.sockets,
             listening: HashMap::new(),

@@ -18,7 +18,7 @@ use weirgate_store::{files, parse, text};
 
 use super::appliance::{Gateway, Remembered};
 use super::memory;
-use crate::config::consumers::Issued;
+use crate::config::consumers::{Issued, Restored};
 use crate::control::Control;
 use crate::control::socket::ControlSocket;
 use crate::listener::handover::Adopted;
@@ -153,7 +153,7 @@ fn tell_store(store: &Store) {
 /// What the store knows from before.
 async fn remember(store: &Store, sockets: Adopted) -> anyhow::Result<Remembered> {
     let keyring = store.keyring();
-    let mut issued = Vec::new();
+    let mut issued = Restored::default();
     let mut cursor = None;
     loop {
         let page = match store.credentials(cursor).await {
@@ -163,11 +163,13 @@ async fn remember(store: &Store, sockets: Adopted) -> anyhow::Result<Remembered>
                 break;
             }
         };
-        issued.extend(page.records.into_iter().map(|record| Issued {
-            hash: record.hash,
-            consumer: record.consumer,
-            expires_s: record.expires_ms.map(|ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX)),
-        }));
+        for record in page.records {
+            issued.push(&Issued {
+                hash: record.hash,
+                consumer: record.consumer,
+                expires_s: record.expires_ms.map(|ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX)),
+            });
+        }
         match page.next {
             Some(next) => cursor = Some(next),
             None => break,

@@ -39,7 +39,7 @@ impl Steps<'_> {
         };
         match number % ROUND {
             0 => {
-                let to = if number % (2 * ROUND) == 0 { "spare" } else { "shop" };
+                let to = if number.is_multiple_of(2 * ROUND) { "spare" } else { "shop" };
                 self.send("PATCH", "/v1/routes/edited", &json!({ "upstream": to }));
             }
             1 => drop(self.send("PATCH", "/v1/upstreams/shop", &endpoints(4, 1 + number % 7))),

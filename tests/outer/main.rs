@@ -11,11 +11,19 @@ mod support;
 
 mod changes;
 
+mod commands;
+
+mod console;
+
 mod crash;
 
 mod example;
 
+mod keys;
+
 mod mistakes;
+
+mod neighbours;
 
 mod roles;
 
@@ -24,3 +32,5 @@ mod stop;
 mod store;
 
 mod supervisor;
+
+mod tls;

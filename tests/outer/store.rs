@@ -19,7 +19,7 @@ const REBUILT: &str = "garbage everywhere";
 
 /// All files under a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).map(|all| all.map_while(Result::ok).collect()).unwrap_or(Vec::new());
+    let entries = fs::read_dir(directory).map(|all| all.map_while(Result::ok).collect::<Vec<_>>()).unwrap_or_default();
     let below = |entry: fs::DirEntry| {
         if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] }
     };

@@ -269,7 +269,10 @@ pub(crate) fn keys(consumer: &str) -> KeyList {
         comment: comment.into(),
         declared,
     };
-    KeyList { keys: vec![key("9c1185a5c5e9fc54", "mobile app", false), key("27d4eb2f165667c5", "", true)] }
+    KeyList {
+        truncated: false,
+        keys: vec![key("9c1185a5c5e9fc54", "mobile app", false), key("27d4eb2f165667c5", "", true)],
+    }
 }
 
 pub(crate) fn checked() -> Checked {

@@ -14,7 +14,7 @@ use axum::routing::{delete, get, post};
 use futures_util::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weirgate_store::engine::StoreError;
+use weirgate_store::engine::{KEYS_LISTED_MAX, StoreError};
 use weirgate_store::model::{Kind, Name, Span};
 use weirgate_store::wire::{IssuedKey, KeyInfo, KeyList};
 
@@ -83,9 +83,11 @@ pub(super) fn operations() -> Vec<Operation> {
 
 async fn list(State(control): State<Arc<Control>>, Named(name): Named<String>) -> Result<Json<KeyList>, Refusal> {
     let consumer = known(&control, &name)?;
+    let issued = control.store.keys(&consumer).await?;
+    let truncated = issued.len() >= KEYS_LISTED_MAX;
     let mut keys = declared(&control, &name);
-    keys.extend(control.store.keys(&consumer).await?);
-    Ok(Json(KeyList { keys }))
+    keys.extend(issued);
+    Ok(Json(KeyList { keys, truncated }))
 }
 
 async fn issue(

@@ -14,7 +14,7 @@ use crate::model::Name;
 use crate::wire::{IssuedKey, KeyInfo, StoreHealth};
 
 /// Most keys of one consumer that are listed.
-const KEYS_LISTED_MAX: usize = 10_000;
+pub const KEYS_LISTED_MAX: usize = 10_000;
 
 /// Shortest key that may be imported.
 const SECRET_BYTES_MIN: usize = 16;
@@ -83,7 +83,7 @@ impl Store {
         Ok(record)
     }
 
-    /// The issued keys of a consumer.
+    /// The issued keys of a consumer, at most [`KEYS_LISTED_MAX`].
     pub async fn keys(&self, consumer: &Name) -> Result<Vec<KeyInfo>, StoreError> {
         let found = self.kept_keys(owner(consumer), KEYS_LISTED_MAX).await?;
         Ok(found.iter().map(Kept::info).collect())

@@ -37,6 +37,7 @@ mod store;
 
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
+pub use key::KEYS_LISTED_MAX;
 pub use keyring::Keyring;
 pub use lock::Held;
 pub use record::{AuditEntry, HealthRecord, Options, OverrideRecord, StoreError};

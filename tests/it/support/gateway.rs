@@ -68,7 +68,7 @@ impl Running {
             sockets: Adopted::default(),
             private_keys: Box::new(|_| Err("no key is stored".to_owned())),
             key_secret: KEY_SECRET,
-            issued: Vec::new(),
+            issued: Default::default(),
             health: HashMap::new(),
             overrides: HashMap::new(),
         };

@@ -17,7 +17,6 @@ struct Live {
     name: String,
     is_sick: AtomicBool,
     requests: AtomicUsize,
-    connections: AtomicUsize,
     waiting: AtomicUsize,
     is_released: Mutex<bool>,
     release: Condvar,
@@ -32,7 +31,6 @@ impl Origin {
             name: name.to_owned(),
             is_sick: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             is_released: Mutex::new(false),
             release: Condvar::new(),
@@ -41,7 +39,6 @@ impl Origin {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let live = Arc::clone(&serving);
-                live.connections.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || live.serve(stream));
             }
         });
@@ -51,11 +48,6 @@ impl Origin {
     /// Requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.live.requests.load(Ordering::SeqCst)
-    }
-
-    /// Connections so far.
-    pub(crate) fn connections(&self) -> usize {
-        self.live.connections.load(Ordering::SeqCst)
     }
 
     /// Requests that wait at `/slow`.

@@ -80,7 +80,11 @@ async fn list(t: &mut Terminal<'_>, consumer: &str) -> Result<(), Failure> {
             key.comment.as_str().into(),
         ]);
     }
-    t.table(&table)
+    t.table(&table)?;
+    if list.truncated {
+        t.note(&[Style::Dim.of("there may be more; any of them can be revoked by its id")])?;
+    }
+    Ok(())
 }
 
 /// A key in the configuration has no date of its own.
@@ -91,19 +95,22 @@ fn created(t: &Terminal<'_>, key: &KeyInfo) -> String {
 async fn revoke(t: &mut Terminal<'_>, consumer: &str, id: &str, write: &WriteArgs) -> Result<(), Failure> {
     find(t, Kind::Consumer, consumer).await?;
     let list: KeyList = t.client.get(&path(consumer)).await?;
-    let Some(key) = list.keys.iter().find(|key| key.id == id) else {
+    let key = list.keys.iter().find(|key| key.id == id);
+    // Of very many keys only the first are listed; the daemon finds any of them.
+    if key.is_none() && !list.truncated {
         let help = suggest::help(id, "keys", list.keys.iter().map(|key| key.id.as_str()));
         return Err(Failure::Failed(format!("{consumer} has no key {id}; {help}")));
-    };
+    }
+    let shown = key.map_or_else(|| id.to_owned(), |key| format!("{id} ({}…)", key.prefix));
     if write.dry_run {
-        return t.say(&[Style::Bad.of("-"), format!(" key {id} ({}…) of {consumer}", key.prefix).into()]);
+        return t.say(&[Style::Bad.of("-"), format!(" key {shown} of {consumer}").into()]);
     }
     let path = format!("{}/{}", path(consumer), segment(id));
     let answer: Value = t.client.send::<Value, ()>(Method::DELETE, &path, None).await?;
     if t.json {
         return t.document(&answer);
     }
-    t.say(&[Style::Good.of("✓"), format!(" key {id} ({}…) of {consumer} is revoked", key.prefix).into()])
+    t.say(&[Style::Good.of("✓"), format!(" key {shown} of {consumer} is revoked").into()])
 }
 
 async fn import(t: &mut Terminal<'_>, consumer: &str, text: String, write: &WriteArgs) -> Result<(), Failure> {
