@@ -72,6 +72,11 @@ struct Counts {
 }
 
 impl Counts {
+    /// Streams so far.
+    fn begun(&self) -> u32 {
+        self.active.get().saturating_add(self.finished.get()).saturating_add(self.cancelled.get())
+    }
+
     /// Whether the client cancels so much that it must be an attack (CVE-2023-44487).
     fn is_abuse(&self) -> bool {
         let cancelled = self.cancelled.get();
@@ -124,7 +129,9 @@ pub async fn serve(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, 
             idle.disarm();
         }
         was_idle = is_idle;
-        let leave = drained.as_mut().poll(cx).is_ready() || (is_idle && idle.poll_expired(cx).is_ready());
+        let leave = drained.as_mut().poll(cx).is_ready()
+            || (is_idle && idle.poll_expired(cx).is_ready())
+            || (listener.requests != 0 && counts.begun() >= listener.requests);
         if leave && !leaving {
             leaving = true;
             connection.as_mut().graceful_shutdown();
