@@ -563,3 +563,21 @@ fn protocol_errors_end_the_connection() {
     client.say(get("/"));
     assert_eq!(client.reply().status, 200);
 }
+
+/// Requests on one connection are bounded as on HTTP/1: a friendly end, and what was begun finishes.
+#[test]
+fn a_connection_has_a_number_of_requests() {
+    let origin = Origin::plain();
+    let listener = WEB.replace("protocol", "limits = { requests = 3 }\nprotocol");
+    let gateway = Running::start(&format!(
+        "{listener}{}[routes.all]\nupstream = \"shop\"\n",
+        upstream("shop", &[origin.address()])
+    ));
+    let mut raw = Raw::open(gateway.web(), &[]);
+    for stream in [1, 3, 5] {
+        raw.get(stream);
+        assert_eq!(raw.outcome(stream), Outcome::Status(200), "stream {stream}");
+    }
+    assert_eq!(raw.end(), Some(0), "a friendly GOAWAY");
+    assert_eq!(gateway.get("/").status, 200);
+}

@@ -56,7 +56,8 @@ fn trailers_of_http2_that_lie() {
         }
     });
     let gateway = Running::before(&origin);
-    let rows: [(&str, &[(&str, &str)], u8); 5] = [
+    type Trailers = &'static [(&'static str, &'static str)];
+    let rows: [(&str, Trailers, u8); 5] = [
         ("upper case", &[("X-Upper", "a")], END_STREAM),
         ("a connection field", &[("connection", "close")], END_STREAM),
         ("a coding", &[("transfer-encoding", "chunked")], END_STREAM),

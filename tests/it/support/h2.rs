@@ -117,8 +117,10 @@ impl Raw {
     pub(crate) fn end(&mut self) -> Option<u32> {
         let mut last = None;
         while let Some(frame) = self.next() {
-            if frame.kind == GOAWAY {
-                last = Some(code(&frame.payload[4..]));
+            match frame.kind {
+                GOAWAY => last = Some(code(&frame.payload[4..])),
+                PING if frame.flags & 1 == 0 => _ = self.frame(PING, 1, 0, &frame.payload),
+                _ => {}
             }
         }
         last
