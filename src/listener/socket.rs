@@ -24,8 +24,11 @@ pub struct Reserved {
 
 /// Binds `count` sockets to `address`, or takes those that `adopted` holds for it. Port 0 becomes one real port for
 /// all of them.
-pub fn reserve(address: SocketAddr, count: usize, adopted: &mut Adopted) -> io::Result<Reserved> {
+pub fn reserve(address: SocketAddr, count: usize, adopted: &mut Adopted, ours: Ours) -> io::Result<Reserved> {
     let mut sockets = adopted.take(address);
+    if sockets.is_empty() && ours == Ours::No && address.port() != 0 {
+        probe(address)?;
+    }
     let mut actual = match sockets.first() {
         Some(socket) => local_address(socket)?,
         None => address,
@@ -40,6 +43,24 @@ pub fn reserve(address: SocketAddr, count: usize, adopted: &mut Adopted) -> io::
         sockets.push(socket);
     }
     Ok(Reserved { address: actual, sockets })
+}
+
+/// Whether this process listens on the port already, as it does while a listener changes its name or its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ours {
+    Yes,
+    No,
+}
+
+/// Another process of the same user that also shares its port (a second weirgate) would get half of the connections
+/// without a word: only a socket that does not share is refused beside it.
+fn probe(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
 }
 
 impl Reserved {
@@ -95,11 +116,11 @@ pub fn bind_remedy(error: &io::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Adopted, reserve};
+    use super::{Adopted, Ours, reserve};
 
     #[test]
     fn a_group_shares_one_real_port() {
-        let reserved = reserve(([127, 0, 0, 1], 0).into(), 3, &mut Adopted::default()).unwrap();
+        let reserved = reserve(([127, 0, 0, 1], 0).into(), 3, &mut Adopted::default(), Ours::No).unwrap();
         let port = reserved.address().port();
         let sockets = reserved.listen().unwrap();
         assert_eq!(sockets.len(), 3);
@@ -109,24 +130,36 @@ mod tests {
     #[test]
     fn a_port_of_somebody_else_is_refused() {
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = reserve(other.local_addr().unwrap(), 1, &mut Adopted::default());
+        let taken = reserve(other.local_addr().unwrap(), 1, &mut Adopted::default(), Ours::No);
         assert_eq!(taken.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_port_that_somebody_else_shares_is_refused_and_one_of_ours_is_not() {
+        let other = reserve(([127, 0, 0, 1], 0).into(), 2, &mut Adopted::default(), Ours::No).unwrap();
+        let address = other.address();
+        let listening = other.listen().unwrap();
+        let taken = reserve(address, 2, &mut Adopted::default(), Ours::No);
+        assert_eq!(taken.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+        assert!(reserve(address, 2, &mut Adopted::default(), Ours::Yes).is_ok());
+        drop(listening);
+        assert!(reserve(address, 2, &mut Adopted::default(), Ours::No).is_ok());
     }
 
     #[test]
     fn an_adopted_socket_that_is_no_group_is_shared() {
         let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = alone.local_addr().unwrap();
-        let shared = reserve(address, 2, &mut Adopted::of(vec![alone.into()])).unwrap();
+        let shared = reserve(address, 2, &mut Adopted::of(vec![alone.into()]), Ours::No).unwrap();
         assert_eq!((shared.address(), shared.sockets.len()), (address, 2));
     }
 
     #[test]
     fn adopted_sockets_are_used_first() {
-        let first = reserve(([127, 0, 0, 1], 0).into(), 2, &mut Adopted::default()).unwrap();
+        let first = reserve(([127, 0, 0, 1], 0).into(), 2, &mut Adopted::default(), Ours::No).unwrap();
         let address = first.address();
         let mut adopted = Adopted::of(first.listen().unwrap().into_iter().map(Into::into).collect());
-        let again = reserve(address, 3, &mut adopted).unwrap();
+        let again = reserve(address, 3, &mut adopted, Ours::No).unwrap();
         assert_eq!(again.address(), address);
         assert_eq!(again.sockets.len(), 3);
         assert!(adopted.is_empty());

@@ -68,6 +68,25 @@ fn a_second_daemon_leaves_the_first_alone() {
 }
 
 #[test]
+fn two_daemons_do_not_share_a_port() {
+    let origin = Origin::named("one");
+    let first = Daemon::start(&to_endpoints(&[origin.address]));
+    let toml = to_endpoints(&[origin.address]).replace("127.0.0.1:0", &first.web().to_string());
+    let second = Daemon::prepared(&toml);
+    let output = second.command().args(["--apply", "gate.toml"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("listeners.web.address") && said.contains("another program has this port"), "{said}");
+    // In one daemon a port goes from one listener to another in one change, and stays open.
+    let moved = toml.replace("[listeners.web]", "[listeners.edge]");
+    std::fs::write(first.path("moved.toml"), &moved).unwrap();
+    let web = first.web();
+    first.done(&["apply", "moved.toml"]);
+    assert_eq!(first.bound("edge"), web);
+    wait_until("it serves", || get(web, "/").is_ok_and(|reply| reply.status == 200));
+}
+
+#[test]
 fn health_and_overrides_survive_a_restart() {
     let (well, sick) = (Origin::named("well"), Origin::named("sick"));
     sick.set_sick(true);

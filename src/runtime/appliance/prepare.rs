@@ -11,7 +11,7 @@ use super::{Gateway, Listening, mode_of};
 use crate::config::compile::{Given, compile};
 use crate::config::snapshot::Snapshot;
 use crate::listener::handover;
-use crate::listener::socket::{Reserved, bind_remedy, reserve};
+use crate::listener::socket::{Ours, Reserved, bind_remedy, reserve};
 use crate::observe::Metered;
 
 /// A model that is ready to run.
@@ -63,7 +63,9 @@ impl Gateway {
             if listening.get(name.as_str()).is_some_and(|open| open.configured == listener.address) {
                 continue;
             }
-            match reserve(listener.address, self.worker_count, &mut state.adopted) {
+            let is_ours = listening.values().any(|open| open.bound.port() == listener.address.port());
+            let ours = if is_ours { Ours::Yes } else { Ours::No };
+            match reserve(listener.address, self.worker_count, &mut state.adopted, ours) {
                 Ok(reserved) => opened.push((name.as_str().into(), reserved)),
                 Err(error) => problems.push(Problem {
                     code: ProblemCode::Environment,
