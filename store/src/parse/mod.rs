@@ -277,7 +277,10 @@ impl<'a> Read<'a> {
             let reported = known.iter().any(|known| known.within(&place) || place.within(known));
             !reported && !follows
         });
-        new.map(|problem| located(problem, &self.lines, self.root.get_ref())).collect()
+        let new = new.map(|problem| located(problem, &self.lines, self.root.get_ref()));
+        // What a broken line seems to say is not what was meant.
+        let broken_line = |line: Option<u32>| self.problems.iter().filter(syntax).any(|problem| problem.line == line);
+        new.filter(|problem| problem.line.is_none() || !broken_line(problem.line)).collect()
     }
 
     fn sorted(self) -> Vec<Problem> {
