@@ -79,8 +79,9 @@ async fn prepare(t: &mut Terminal<'_>, path: &Path, then: &str, machine: Machine
         return Ok(Prepared { name, text, model, warnings });
     }
     add(&mut problems, unreadable, &text);
-    if machine == Machine::Asked {
-        let found = on_the_machine(t, &files::for_the_machine(&model, &problems)).await;
+    let rest = files::for_the_machine(&model, &problems);
+    if machine == Machine::Asked && rest != Model::default() {
+        let found = on_the_machine(t, &rest).await;
         add(&mut problems, found, &text);
     }
     problems.sort_by_key(|problem| (problem.line.unwrap_or(u32::MAX), problem.column));
