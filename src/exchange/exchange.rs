@@ -7,16 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use smallvec::SmallVec;
-
 use super::Request;
 
 /// What one client connection has in common for all its requests.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub peer: SocketAddr,
-    /// The address of the peer as text, rendered once for all requests.
-    pub peer_text: PeerText,
+    pub origin: Origin,
     /// Name of the listener.
     pub listener: Arc<str>,
     pub scheme: Scheme,
@@ -26,13 +23,39 @@ pub struct Client {
     pub trusted: bool,
 }
 
-/// An IP address as text: 45 bytes at most, never on the heap.
-pub type PeerText = SmallVec<[u8; 48]>;
-
 impl Client {
-    /// The text for [`Client::peer_text`].
-    pub fn text_of(peer: SocketAddr) -> PeerText {
-        PeerText::from_slice(peer.ip().to_canonical().to_string().as_bytes())
+    /// A client that was just accepted.
+    pub fn new(peer: SocketAddr, listener: Arc<str>, scheme: Scheme) -> Self {
+        let origin = Origin::of(peer, scheme);
+        Self { peer, origin, listener, scheme, server_name: None, trusted: false }
+    }
+}
+
+/// What every request of a connection says of where it comes from, rendered once.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The address of the peer.
+    pub peer: Box<[u8]>,
+    /// The forwarding fields up to the host in `X-Forwarded-Host`.
+    pub before_host: Box<[u8]>,
+    /// From there up to the host in `Forwarded`.
+    pub between_hosts: Box<[u8]>,
+    /// From there to the end of that line.
+    pub after_hosts: Box<[u8]>,
+}
+
+impl Origin {
+    fn of(peer: SocketAddr, scheme: Scheme) -> Self {
+        let (ip, proto) = (peer.ip().to_canonical(), scheme.name());
+        // RFC 7239 section 6: an IPv6 address is bracketed and quoted.
+        let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
+        let bytes = |text: String| text.into_bytes().into_boxed_slice();
+        Self {
+            peer: bytes(ip.to_string()),
+            before_host: bytes(format!("X-Forwarded-For: {ip}\r\nX-Forwarded-Proto: {proto}\r\nX-Forwarded-Host: ")),
+            between_hosts: bytes(format!("\r\nForwarded: for={node};host=\"")),
+            after_hosts: bytes(format!("\";proto={proto}\r\n")),
+        }
     }
 }
 
@@ -59,11 +82,12 @@ pub struct RequestId(pub u128);
 impl RequestId {
     /// The digits as bytes, for a header field; no allocation.
     pub fn digits(self) -> [u8; 32] {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let nibble = |value: u8| if value < 10 { b'0' + value } else { b'a' - 10 + value };
         let mut digits = [b'0'; 32];
-        for (at, digit) in digits.iter_mut().enumerate() {
-            let nibble = (self.0 >> (124 - at * 4)) & 0xf;
-            *digit = HEX.get(nibble as usize).copied().unwrap_or(b'0');
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            if let [high, low] = pair {
+                (*high, *low) = (nibble(byte >> 4), nibble(byte & 0xf));
+            }
         }
         digits
     }

@@ -84,7 +84,12 @@ impl Known {
             17 => &[Self::TransferEncoding, Self::XForwardedProto],
             _ => &[],
         };
-        let found = candidates.iter().find(|known| known.name().as_bytes().eq_ignore_ascii_case(name));
+        // The first letter alone rules most of them out.
+        let first = name.first().map(u8::to_ascii_lowercase);
+        let found = candidates.iter().find(|known| {
+            let own = known.name().as_bytes();
+            own.first().map(u8::to_ascii_lowercase) == first && own.eq_ignore_ascii_case(name)
+        });
         found.copied().unwrap_or(Self::Other)
     }
 

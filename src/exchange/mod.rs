@@ -15,7 +15,7 @@ mod request;
 
 pub mod spelling;
 
-pub use exchange::{Client, Exchange, PeerText, RequestId, Scheme};
+pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
 pub use request::{Protocol, Request};

@@ -22,15 +22,6 @@ impl Protocol {
             Self::Http2 => "HTTP/2",
         }
     }
-
-    /// As it is written in `Via` (RFC 9110 section 7.6.3).
-    pub fn via(self) -> &'static str {
-        match self {
-            Self::Http10 => "1.0",
-            Self::Http11 => "1.1",
-            Self::Http2 => "2.0",
-        }
-    }
 }
 
 /// A request head whose target is already normalised; the texts lie in the buffer of `fields`.

@@ -60,12 +60,9 @@ impl Drop for Slot {
 
 async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr) {
     let client = |scheme, server_name| Client {
-        peer,
-        peer_text: Client::text_of(peer),
-        listener: Arc::clone(&listener.name),
-        scheme,
         server_name,
         trusted: listener.trusts(peer.ip().to_canonical()),
+        ..Client::new(peer, Arc::clone(&listener.name), scheme)
     };
     let Some(config) = &listener.tls else {
         let client = Rc::new(client(Scheme::Http, None));

@@ -13,9 +13,6 @@ use smallvec::SmallVec;
 use crate::exchange::{Client, Exchange, Field, Fields, Known, Protocol, Request};
 use crate::policy::is_identity;
 
-/// How we call ourselves in `Via`.
-const PSEUDONYM: &str = "weirgate";
-
 /// Names that one `Connection` field may list; more is noise and its names stay unnamed.
 const NOMINATED_MAX: usize = 16;
 
@@ -141,36 +138,51 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
 
 /// Writes the fields that tell the endpoint where a request came from, each with its line end.
 pub fn write_forwarding(out: &mut Vec<u8>, x: &Exchange) {
+    out.extend_from_slice(match x.request.protocol {
+        Protocol::Http10 => b"Via: 1.0 weirgate\r\n",
+        Protocol::Http11 => b"Via: 1.1 weirgate\r\n",
+        Protocol::Http2 => b"Via: 2.0 weirgate\r\n",
+    });
+    if x.client.trusted {
+        return write_trusted(out, x);
+    }
+    // What such a client said of itself is gone, so all but the host is the same for all its requests.
+    let (origin, authority) = (&x.client.origin, x.request.fields.text(x.request.authority));
+    let id = x.id.digits();
+    let parts: [&[u8]; 8] = [
+        &origin.before_host,
+        authority,
+        &origin.between_hosts,
+        authority,
+        &origin.after_hosts,
+        b"X-Request-Id: ",
+        &id,
+        b"\r\n",
+    ];
+    parts.into_iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// What a trusted proxy said is kept and added to.
+fn write_trusted(out: &mut Vec<u8>, x: &Exchange) {
     let Exchange { client, request, .. } = x;
-    let peer = &*client.peer_text;
+    let peer = &*client.origin.peer;
     let authority = request.fields.text(request.authority);
-    line(out, b"Via", &[request.protocol.via().as_bytes(), b" ", PSEUDONYM.as_bytes()]);
-    match joined(&request.fields, Known::XForwardedFor).filter(|_| client.trusted) {
+    match joined(&request.fields, Known::XForwardedFor) {
         Some(before) => line(out, b"X-Forwarded-For", &[&before, b", ", peer]),
         None => line(out, b"X-Forwarded-For", &[peer]),
     }
-    let proto = request.fields.find(Known::XForwardedProto).filter(|_| client.trusted);
+    let proto = request.fields.find(Known::XForwardedProto);
     line(out, b"X-Forwarded-Proto", &[proto.unwrap_or(client.scheme.name().as_bytes())]);
-    let host = request.fields.find(Known::XForwardedHost).filter(|_| client.trusted);
-    line(out, b"X-Forwarded-Host", &[host.unwrap_or(authority)]);
-    write_forwarded(out, x, peer, authority);
-    if request.fields.count(Known::XRequestId) == 0 || !client.trusted {
-        line(out, b"X-Request-Id", &[&x.id.digits()]);
-    }
-}
-
-/// RFC 7239. An IPv6 address and an authority with a port are quoted.
-fn write_forwarded(out: &mut Vec<u8>, x: &Exchange, peer: &[u8], authority: &[u8]) {
-    let (open, close): (&[u8], &[u8]) =
-        if x.client.peer.ip().to_canonical().is_ipv6() { (b"for=\"[", b"]\"") } else { (b"for=", b"") };
-    out.extend_from_slice(b"Forwarded: ");
-    if let Some(before) = joined(&x.request.fields, Known::Forwarded).filter(|_| x.client.trusted) {
-        out.extend_from_slice(&before);
-        out.extend_from_slice(b", ");
-    }
-    let proto = x.client.scheme.name().as_bytes();
-    for part in [open, peer, close, b";host=\"", authority, b"\";proto=", proto, b"\r\n"] {
+    line(out, b"X-Forwarded-Host", &[request.fields.find(Known::XForwardedHost).unwrap_or(authority)]);
+    let before = joined(&request.fields, Known::Forwarded).unwrap_or_default();
+    let comma: &[u8] = if before.is_empty() { b"" } else { b", " };
+    // `between_hosts` begins with the line end of the field before it and the name.
+    let node = client.origin.between_hosts.strip_prefix(b"\r\nForwarded: ").unwrap_or_default();
+    for part in [b"Forwarded: ", &*before, comma, node, authority, &client.origin.after_hosts] {
         out.extend_from_slice(part);
+    }
+    if request.fields.count(Known::XRequestId) == 0 {
+        line(out, b"X-Request-Id", &[&x.id.digits()]);
     }
 }
 

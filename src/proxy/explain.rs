@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What would happen to a request, stage by stage, without sending it: the same code that decides, asked for reasons.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ::http::{Method, Uri};
 use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
@@ -10,7 +10,7 @@ use super::edge;
 use crate::balance::{Ask, Turns};
 use crate::clock;
 use crate::config::snapshot::{Route, Snapshot, Upstream};
-use crate::exchange::{Client, Fields, Known, Scheme};
+use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::policy::{self, Credentials, Notes};
 use crate::protocol::target::{self, Target};
@@ -107,17 +107,7 @@ fn read(request: &ExplainRequest) -> Result<Result<Asked, Fault>, String> {
         request.url.split_once(authority.as_str()).map_or("/", |(_, rest)| if rest.is_empty() { "/" } else { rest });
     let raw = fields.store(path.as_bytes());
     Ok(target::http1(::http::Version::HTTP_11, &method, raw, &mut fields).map(|target| {
-        let scheme = if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
-        let peer = SocketAddr::new(client_ip, 0);
-        let client = Client {
-            peer,
-            peer_text: Client::text_of(peer),
-            listener: "explain".into(),
-            scheme,
-            server_name: None,
-            trusted: false,
-        };
-        edge::clean_request(&mut fields, client.trusted);
+        edge::clean_request(&mut fields, false);
         Asked { method, fields, target, client_ip }
     }))
 }

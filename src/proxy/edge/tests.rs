@@ -25,14 +25,7 @@ fn lines(fields: &Fields) -> Vec<String> {
 
 fn client(peer: &str, trusted: bool) -> Client {
     let peer = peer.parse().unwrap();
-    Client {
-        peer,
-        peer_text: Client::text_of(peer),
-        listener: "web".into(),
-        scheme: Scheme::Https,
-        server_name: None,
-        trusted,
-    }
+    Client { trusted, ..Client::new(peer, "web".into(), Scheme::Https) }
 }
 
 #[test]
