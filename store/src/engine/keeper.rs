@@ -128,7 +128,9 @@ impl Keeper {
             outcome = Outcome::Anew("it did not say what runs; health, overrides and the audit are lost".to_owned());
         }
         match outcome {
-            Outcome::Fine => self.tell(StoreHealth::Ok, format!("revision {number} is stored")),
+            Outcome::Fine => {
+                self.tell(StoreHealth::Ok, "open, with a text copy of every revision beside it".to_owned())
+            }
             Outcome::Repaired(what) => self.tell(StoreHealth::Ok, format!("the store was repaired: {what}")),
             Outcome::Anew(why) => {
                 let text = format!("the store was rebuilt from the text of revision {number}: {why}");
