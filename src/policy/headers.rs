@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use weirgate_store::model::RESERVED_FIELDS;
+
 use super::Mistake;
 use crate::exchange::Fields;
 
@@ -14,24 +16,6 @@ pub const EDITS_MAX: usize = 100;
 
 /// Bytes of one value.
 pub const VALUE_MAX: usize = 8 * 1024;
-
-/// Fields that no policy may change (RFC 9110 section 7.6.1, RFC 9112 section 6, RFC 9113 section 8.2.2).
-const RESERVED: [&str; 14] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "max-forwards",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// What the operator wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,7 +91,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Mistake> {
     if !is_token(name) {
         return Err(Mistake::HeaderName(name.to_owned()));
     }
-    if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+    if RESERVED_FIELDS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
         return Err(Mistake::Reserved(name.to_owned()));
     }
     Ok(())

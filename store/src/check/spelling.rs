@@ -3,6 +3,7 @@
 //!
 //! Each function says what is wrong as a sentence, or nothing.
 
+use crate::model::RESERVED_FIELDS;
 use regex::{Regex, RegexBuilder};
 
 /// Largest compiled regular expression: one pattern may not take the memory of all.
@@ -16,25 +17,6 @@ const HOST_BYTES_MAX: usize = 253;
 
 /// Longest label of a host name (RFC 1035).
 const LABEL_BYTES_MAX: usize = 63;
-
-/// Fields that frame or direct a message or belong to one connection (RFC 9110, section 7.6.1): weirgate writes them
-/// itself.
-const FRAMING: [&str; 14] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "max-forwards",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Compiles a pattern that must match as a whole, within bounds.
 ///
@@ -61,7 +43,7 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 pub(super) fn is_framing(field: &str) -> bool {
-    FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(field))
+    RESERVED_FIELDS.iter().any(|framing| framing.eq_ignore_ascii_case(field))
 }
 
 /// A field value: visible characters, spaces and tabs, no space at its ends (RFC 9110, section 5.5).

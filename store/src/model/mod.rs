@@ -30,7 +30,7 @@ pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
-pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RateLimitPolicy};
+pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
 pub use route::{HostPattern, Match, PathPattern, Route, ValueMatch};
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{

@@ -126,6 +126,25 @@ pub enum LimitKey {
     Header(String),
 }
 
+/// Fields that no edit may touch, as weirgate itself writes them: they frame or direct a message, or belong to one
+/// connection (RFC 9110 section 7.6.1, RFC 9112 section 6, RFC 9113 section 8.2.2).
+pub const RESERVED_FIELDS: [&str; 14] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "max-forwards",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Edits of header fields, in this order: remove, set, add.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
