@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A request to an endpoint and back to the head of its reply: pick, connect, send, and again while that may help.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -286,7 +285,7 @@ fn write_head(out: &mut Vec<u8>, x: &Exchange, framing: &RequestFraming) {
     }
     match framing.framing {
         Framing::Length(length) => {
-            let mut digits = itoa_buffer();
+            let mut digits = [0; 20];
             http1::field(out, Known::ContentLength.name().as_bytes(), render(length, &mut digits));
         }
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
@@ -304,12 +303,7 @@ fn write_head(out: &mut Vec<u8>, x: &Exchange, framing: &RequestFraming) {
     http1::end_head(out);
 }
 
-/// Room for any `u64` in decimal.
-fn itoa_buffer() -> [u8; 20] {
-    [0; 20]
-}
-
-/// Decimal digits without an allocation.
+/// Decimal digits without an allocation; any `u64` has at most 20.
 pub(super) fn render(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut at = digits.len();
     loop {
@@ -323,6 +317,3 @@ pub(super) fn render(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
         }
     }
 }
-
-/// The memory is shared by all exchanges of a worker with one upstream.
-pub type SharedMemory = Rc<UpstreamMemory>;
