@@ -87,7 +87,7 @@ mod tests {
     fn what_was_shown_can_be_sent_back() {
         let key = ApiKey { secret: None, hash: Some("ab".repeat(32)), prefix: Some("wg_ab".into()) };
         let mut model = Model::default();
-        let consumer = Consumer { groups: Vec::new(), api_keys: vec![key] };
+        let consumer = Consumer { api_keys: vec![key], ..Consumer::default() };
         let whole = serde_json::to_value(&consumer).expect("it is JSON");
         model.consumers.insert("acme".parse().expect("a name"), consumer);
         let seen = shown(Kind::Consumer, whole.clone());

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use weirgate_store::model::{Model, Name};
 use weirgate_store::wire::{
-    Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, ListenerStatus, Problem, UpstreamStatus,
+    CanaryStatus, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, ListenerStatus, Problem,
+    UpstreamStatus,
 };
 
 /// A future of a trait method.
@@ -21,6 +22,7 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Vitals {
     pub listeners: Vec<ListenerStatus>,
     pub upstreams: Vec<UpstreamStatus>,
+    pub canaries: Vec<CanaryStatus>,
     pub connections: u64,
     pub connections_max: u64,
     pub workers: u32,

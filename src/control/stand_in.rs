@@ -83,6 +83,7 @@ impl Appliance for Gateway {
             requests: 0,
             errors: 0,
             overridden: Some(set),
+            ..EndpointStatus::default()
         })
     }
 

@@ -270,8 +270,15 @@ mod tests {
             requests: 0,
             errors: 0,
             overridden: None,
+            ..EndpointStatus::default()
         };
-        UpstreamStatus { name: "sh\"op".into(), balance: "least-request".into(), usable: 0, endpoints: vec![endpoint] }
+        UpstreamStatus {
+            name: "sh\"op".into(),
+            balance: "least-request".into(),
+            usable: 0,
+            endpoints: vec![endpoint],
+            ..UpstreamStatus::default()
+        }
     }
 
     fn page(observer: &Observer) -> HashMap<String, f64> {

@@ -36,6 +36,8 @@ pub struct Journey {
     pub worker: Rc<Worker>,
     pub snapshot: LocalSnapshot,
     pub route: Option<u32>,
+    /// The upstream that takes it, by place in the snapshot.
+    pub upstream: Option<u32>,
     pub consumer: Option<Arc<Consumer>>,
     pub notes: Notes,
     pub attempts: SmallVec<[Attempt; 1]>,
@@ -61,6 +63,7 @@ impl Journey {
             worker,
             snapshot,
             route: None,
+            upstream: None,
             consumer: None,
             notes: Notes::new(),
             attempts: SmallVec::new(),
@@ -80,8 +83,9 @@ impl Journey {
         self.snapshot.routes.get(self.route? as usize)
     }
 
-    fn upstream(&self) -> Option<&Arc<Upstream>> {
-        self.snapshot.upstream_of(self.route()?)
+    /// The upstream that was chosen.
+    pub fn upstream(&self) -> Option<&Arc<Upstream>> {
+        self.snapshot.upstreams.get(self.upstream? as usize)
     }
 
     /// Adds the time from `from` to `to` to a stage.

@@ -175,7 +175,8 @@ impl Plain {
             Wait::Choice => self.choose(line),
             Wait::Endpoint(mode) => self.chosen(mode, line),
             Wait::Reason { mode, upstream, address } => {
-                let request = OverrideRequest { mode, weight: None, reason: line.to_owned() };
+                let request =
+                    OverrideRequest { mode, weight: None, reason: line.to_owned(), ..OverrideRequest::default() };
                 let ticket = self.app.next_ticket();
                 self.carry(world, vec![Effect::Ask(Ask::Override { ticket, upstream, address, request })]);
                 vec!["Asked.".to_owned()]

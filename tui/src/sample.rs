@@ -40,6 +40,7 @@ fn endpoint(address: &str, in_flight: u32) -> EndpointStatus {
         requests: 1_204_331,
         errors: 112,
         overridden: None,
+        ..EndpointStatus::default()
     }
 }
 
@@ -55,12 +56,14 @@ pub(crate) fn status() -> StatusReply {
         owner: "ben".into(),
         reason: "kernel update".into(),
         since_ms: NOW - 40_000,
+        ..EndpointOverride::default()
     });
     let upstream = |name: &str, usable, endpoints| UpstreamStatus {
         name: name.into(),
         balance: "least-request".into(),
         usable,
         endpoints,
+        ..UpstreamStatus::default()
     };
     StatusReply {
         version: "0.1.0".into(),
@@ -93,6 +96,7 @@ pub(crate) fn status() -> StatusReply {
             upstream("catalog", 1, vec![endpoint("10.0.1.1:9000", 6), drained]),
             upstream("shop", 2, vec![endpoint("10.0.0.11:8080", 19), endpoint("10.0.0.12:8080", 25), down]),
         ],
+        canaries: Vec::new(),
         role: "admin".into(),
         draining: false,
     }

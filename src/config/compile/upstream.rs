@@ -88,6 +88,13 @@ fn balance(balance: model::Balance) -> Balance {
         model::Balance::Weighted => Balance::Weighted,
         model::Balance::LeastRequest => Balance::LeastRequest,
         model::Balance::SourceIp => Balance::SourceIp,
+        // The parse refuses these until the balancer knows them.
+        model::Balance::Random
+        | model::Balance::LeastConnections
+        | model::Balance::PeakEwma
+        | model::Balance::Ring
+        | model::Balance::Maglev
+        | model::Balance::Rendezvous => Balance::LeastRequest,
     }
 }
 
@@ -96,6 +103,8 @@ fn retry_rules(written: &model::Retry) -> retry::Rules {
         RetryCondition::Connect => retry::Cause::Connect,
         RetryCondition::Reset => retry::Cause::Reset,
         RetryCondition::Timeout => retry::Cause::Timeout,
+        RetryCondition::Status429 => retry::Cause::Status(429),
+        RetryCondition::Status500 => retry::Cause::Status(500),
         RetryCondition::Status502 => retry::Cause::Status(502),
         RetryCondition::Status503 => retry::Cause::Status(503),
         RetryCondition::Status504 => retry::Cause::Status(504),

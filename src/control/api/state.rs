@@ -69,6 +69,7 @@ async fn status(State(control): State<Arc<Control>>, asker: Asker) -> Json<Statu
         connections_max: vitals.connections_max,
         listeners: vitals.listeners,
         upstreams: vitals.upstreams,
+        canaries: vitals.canaries,
         role: asker.caller.role.map_or("none", |role| role.name()).to_owned(),
         draining: vitals.draining,
     })
@@ -131,7 +132,7 @@ async fn override_endpoint(
     Named((upstream, address)): Named<(String, String)>,
     Document(request): Document<OverrideRequest>,
 ) -> Result<Json<EndpointStatus>, Refusal> {
-    let OverrideRequest { mode, weight, reason } = request;
+    let OverrideRequest { mode, weight, reason, .. } = request;
     if weight.is_some_and(|weight| weight > WEIGHT_MAX) {
         return Err(Refusal::Malformed(format!("a weight is a whole number from 0 to {WEIGHT_MAX}")));
     }
@@ -140,7 +141,14 @@ async fn override_endpoint(
     }
     exists(&control, &upstream, &address)?;
     to_the_end(async move {
-        let set = EndpointOverride { mode, weight, owner: asker.author.clone(), reason, since_ms: clock::wall_ms() };
+        let set = EndpointOverride {
+            mode,
+            weight,
+            owner: asker.author.clone(),
+            reason,
+            since_ms: clock::wall_ms(),
+            ..EndpointOverride::default()
+        };
         let kept = if mode == OverrideMode::Ready && weight.is_none() {
             control.store.delete_override(&upstream, &address).await
         } else {

@@ -40,6 +40,7 @@ impl Appliance for Gateway {
             connections_max: listeners.iter().map(|listener| listener.connections_max).sum(),
             listeners,
             upstreams: self.upstreams(),
+            canaries: Vec::new(),
             workers: u32::try_from(self.worker_count).unwrap_or(u32::MAX),
             draining: self.is_draining(),
         }

@@ -70,6 +70,7 @@ impl Gateway {
             balance: upstream.balance.to_string(),
             usable: u32::try_from(usable.count()).unwrap_or(u32::MAX),
             endpoints,
+            ..UpstreamStatus::default()
         }
     }
 
@@ -97,6 +98,7 @@ impl Gateway {
             requests: totals.requests,
             errors: totals.server_errors,
             overridden: self.state().overrides.get(&key).cloned(),
+            ..EndpointStatus::default()
         })
     }
 }

@@ -52,18 +52,7 @@ fn protocol(findings: &mut Findings<'_>, name: &Name, listener: &Listener) {
             "write protocol = \"https\", or leave certificates out",
         ),
         ListenerProtocol::Http | ListenerProtocol::Https => {}
-        ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => findings.problem(
-            ProblemCode::NotSupported,
-            at(name, "protocol"),
-            "this protocol is not supported yet",
-            "use \"http\" or \"https\"",
-        ),
-    }
-    let later =
-        [("http3", listener.http3), ("upstream", listener.upstream.is_some()), ("sni", !listener.sni.is_empty())];
-    for (field, _) in later.into_iter().filter(|(_, set)| *set) {
-        let message = format!("\"{field}\" is not supported yet");
-        findings.problem(ProblemCode::NotSupported, at(name, field), message, "leave it out");
+        ListenerProtocol::Tcp | ListenerProtocol::Tls | ListenerProtocol::Udp => {}
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::Findings;
 use super::listen::not_zero;
 use super::spelling::path_fault;
-use crate::model::{Health, Name, Retry, Upstream, UpstreamProtocol, WEIGHT_MAX};
+use crate::model::{Health, Name, Retry, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
 
@@ -32,10 +32,6 @@ pub(super) fn check(findings: &mut Findings<'_>) {
             ("timeouts.idle", timeouts.idle),
         ] {
             not_zero(findings, || at(name, field), span);
-        }
-        if upstream.protocol == UpstreamProtocol::H2c {
-            let path = at(name, "protocol");
-            findings.problem(ProblemCode::NotSupported, path, "\"h2c\" is not supported yet", "use \"http\"");
         }
     }
 }
@@ -75,7 +71,7 @@ fn endpoints(findings: &mut Findings<'_>, name: &Name, upstream: &Upstream) {
 }
 
 fn health(findings: &mut Findings<'_>, name: &Name, health: &Health) {
-    match (&health.http, health.tcp) {
+    match (&health.http, health.tcp.is_some()) {
         (Some(_), true) => findings.problem(
             ProblemCode::Conflict,
             at(name, "health"),
@@ -114,6 +110,7 @@ fn health(findings: &mut Findings<'_>, name: &Name, health: &Health) {
 
 fn retry(findings: &mut Findings<'_>, name: &Name, retry: &Retry) {
     findings.within(|| at(name, "retry.attempts"), u64::from(retry.attempts), 0, u64::from(RETRY_ATTEMPTS_MAX));
+    findings.within(|| at(name, "retry.budget"), u64::from(retry.budget.0), 0, 100);
     if retry.attempts > 0 && retry.on.is_empty() {
         let help = "write on = [\"connect\"], or attempts = 0";
         findings.warn(ProblemCode::Conflict, at(name, "retry.on"), "nothing is a reason to retry", help);

@@ -16,6 +16,9 @@ pub struct Consumer {
     /// Keys written in the file. Kept only as keyed hashes; the secret is never printed again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKey>,
+    /// How much its requests wait when an upstream has a queue: 0 goes first, 7 last; that of the route if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urgency: Option<u8>,
 }
 
 /// A key in a file: `secret` when it is first written, `hash` and `prefix` ever after.

@@ -28,15 +28,21 @@ pub struct Listener {
     pub limits: ListenerLimits,
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: ListenerTimeouts,
+    /// Every connection begins with a PROXY header (v1 or v2) that names the client; only from `trusted_proxies`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxy_protocol: bool,
     /// Not supported yet: HTTP/3 on the same port.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub http3: bool,
-    /// Not supported yet: the upstream of a `tcp` or `udp` listener.
+    /// Where a `tcp` or `udp` listener leads, and a `tls` one if neither `alpn` nor `sni` decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Name>,
-    /// Not supported yet: server name to upstream, for a `tls` listener.
+    /// Server name to upstream, for a `tls` listener: an exact name, `*.example.com`, or `*`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sni: BTreeMap<String, Name>,
+    /// Application protocol (ALPN) to upstream, for a `tls` listener; it goes before `sni`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alpn: BTreeMap<String, Name>,
 }
 
 impl Listener {
@@ -47,11 +53,13 @@ impl Listener {
             protocol: ListenerProtocol::Http,
             certificates: Vec::new(),
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             limits: ListenerLimits::default(),
             timeouts: ListenerTimeouts::default(),
             http3: false,
             upstream: None,
             sni: BTreeMap::new(),
+            alpn: BTreeMap::new(),
         }
     }
 }
@@ -64,8 +72,11 @@ pub enum ListenerProtocol {
     Http,
     /// TLS, then HTTP/2 or HTTP/1.1 by ALPN.
     Https,
+    /// Bytes, passed on as they are.
     Tcp,
+    /// TLS that is passed on unopened, to an upstream chosen by the server name the client asks for.
     Tls,
+    /// Datagrams; those of one client address are a session.
     Udp,
 }
 
@@ -73,7 +84,7 @@ pub enum ListenerProtocol {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenerLimits {
-    /// Open connections, over all workers.
+    /// Open connections (or UDP sessions), over all workers.
     pub connections: u32,
     /// Bytes of one request head.
     pub head: ByteSize,
@@ -114,12 +125,24 @@ pub struct ListenerTimeouts {
     pub write: Span,
     /// For the next request on a kept connection.
     pub idle: Span,
+    /// Without a byte in either direction of a TCP, TLS or WebSocket tunnel.
+    pub tunnel: Span,
+    /// Without a datagram in either direction of a UDP session.
+    pub session: Span,
 }
 
 impl Default for ListenerTimeouts {
     fn default() -> Self {
         let seconds = Span::seconds;
-        Self { handshake: seconds(10), head: seconds(10), body: seconds(30), write: seconds(30), idle: seconds(75) }
+        Self {
+            handshake: seconds(10),
+            head: seconds(10),
+            body: seconds(30),
+            write: seconds(30),
+            idle: seconds(75),
+            tunnel: seconds(3_600),
+            session: seconds(30),
+        }
     }
 }
 

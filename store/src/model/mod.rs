@@ -13,6 +13,8 @@ mod listener;
 
 mod object;
 
+mod or_true;
+
 mod policy;
 
 mod route;
@@ -31,11 +33,13 @@ pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
 pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
-pub use route::{HostPattern, Match, PathPattern, Route, ValueMatch};
+pub use route::{Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, ValueMatch};
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{
-    Balance, Endpoint, Health, HttpCheck, Retry, RetryCondition, Upstream, UpstreamProtocol, UpstreamTimeouts,
-    WEIGHT_MAX,
+    Adaptive, AgentCheck, Balance, Breaker, CertificateCheck, DiscoverFile, DiscoverLease, Discovery, Endpoint,
+    GrpcCheck, Hash, HashKey, Health, Hedge, HttpCheck, Learn, Outlier, PRIORITY_MAX, Pool, ProxyProtocol, Retry,
+    RetryCondition, ScriptCheck, Sticky, StickyCookie, TcpCheck, TlsCheck, Upstream, UpstreamLimits, UpstreamProtocol,
+    UpstreamTimeouts, UpstreamTls, WEIGHT_MAX, Zone,
 };
 
 /// The whole configuration: every object of every kind, by name.

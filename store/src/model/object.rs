@@ -10,7 +10,8 @@ use super::{Certificate, Consumer, Kind, Listener, Model, Name, Policy, Route, U
 pub enum Object {
     Listener(Listener),
     Certificate(Certificate),
-    Upstream(Upstream),
+    /// Boxed: it is several times as large as the others.
+    Upstream(Box<Upstream>),
     Policy(Policy),
     Route(Route),
     Consumer(Consumer),
@@ -33,7 +34,7 @@ impl Object {
         match self {
             Self::Listener(object) => drop(model.listeners.insert(name, object)),
             Self::Certificate(object) => drop(model.certificates.insert(name, object)),
-            Self::Upstream(object) => drop(model.upstreams.insert(name, object)),
+            Self::Upstream(object) => drop(model.upstreams.insert(name, *object)),
             Self::Policy(object) => drop(model.policies.insert(name, object)),
             Self::Route(object) => drop(model.routes.insert(name, object)),
             Self::Consumer(object) => drop(model.consumers.insert(name, object)),

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::listener::is_default;
 use super::unit::only;
-use super::{ByteSize, Name, PolicyRef};
+use super::{ByteSize, HashKey, Name, Percent, PolicyRef, Span};
 
 /// Conditions → policies → upstream.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     #[serde(default, rename = "match", skip_serializing_if = "is_default")]
@@ -19,6 +19,28 @@ pub struct Route {
     /// Where matching requests go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Name>,
+    /// Several upstreams instead of one, each with its share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub split: Vec<Side>,
+    /// What decides the side of a `split`, so that the same caller stays on it; chance if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_by: Option<HashKey>,
+    /// Name of a request field in which a tester names the upstream of the `split` to be sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub testers: Option<String>,
+    /// Moves a `split` of two by a schedule, and back when it goes badly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// Sends a copy of a share of the requests elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
+    /// Who waits less when an upstream has a queue: 0 goes first, 7 last (RFC 9218); a consumer's own number counts
+    /// before that of the route.
+    #[serde(default = "urgency", skip_serializing_if = "is_urgency")]
+    pub urgency: u8,
+    /// Lets CONNECT through, to the endpoint; without it CONNECT is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub connect: bool,
     /// What they pass: names of policies, or policies written in place. The order is fixed by kind, not by this list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyRef>,
@@ -28,6 +50,111 @@ pub struct Route {
     /// Bytes of one request body on this route; the listener's limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<ByteSize>,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            matches: Match::default(),
+            upstream: None,
+            split: Vec::new(),
+            split_by: None,
+            testers: None,
+            canary: None,
+            mirror: None,
+            urgency: URGENCY_DEFAULT,
+            connect: false,
+            policies: Vec::new(),
+            priority: 0,
+            max_body: None,
+        }
+    }
+}
+
+/// Urgency of what says nothing (RFC 9218 section 4.1).
+pub const URGENCY_DEFAULT: u8 = 3;
+
+fn urgency() -> u8 {
+    URGENCY_DEFAULT
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_urgency(urgency: &u8) -> bool {
+    *urgency == URGENCY_DEFAULT
+}
+
+/// One upstream of a split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Side {
+    pub upstream: Name,
+    /// Its share relative to the other sides; 0 takes nothing but testers.
+    pub weight: u32,
+}
+
+/// A split of two that moves by itself: `upstream` gets the next step of its share each time `every` has passed without
+/// trouble. The step reached is kept in the store and survives a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// The side of the split that is new.
+    pub upstream: Name,
+    /// Its shares, rising.
+    pub steps: Vec<Percent>,
+    /// How long each step lasts.
+    pub every: Span,
+    /// Share of its requests that may fail (5xx, or no reply) in a step.
+    #[serde(default = "default_errors")]
+    pub errors_max: Percent,
+    /// The mean time of its replies must stay below this; any if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_max: Option<Span>,
+    /// Fewest requests in a step for these to say anything, and for the step to be over.
+    #[serde(default = "default_requests")]
+    pub requests: u32,
+    /// What happens when one of them is broken.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_trouble: OnTrouble,
+}
+
+fn default_errors() -> Percent {
+    Percent(5)
+}
+
+fn default_requests() -> u32 {
+    50
+}
+
+/// What a canary does in trouble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTrouble {
+    /// Back to no share at all, until an operator starts it again.
+    #[default]
+    Back,
+    /// Stays where it is, until an operator starts it again.
+    Stop,
+}
+
+/// Copies of requests to another upstream, whose replies nobody sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mirror {
+    pub upstream: Name,
+    /// Share of the requests that are copied.
+    #[serde(default = "whole")]
+    pub share: Percent,
+    /// Longest body that is copied; a request with a longer one is not mirrored.
+    #[serde(default = "default_mirror_body")]
+    pub max_body: ByteSize,
+}
+
+fn whole() -> Percent {
+    Percent(100)
+}
+
+fn default_mirror_body() -> ByteSize {
+    ByteSize(64 << 10)
 }
 
 /// What a request must be like. An absent condition holds for every request.

@@ -57,6 +57,10 @@ impl Span {
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
+
+    pub const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
 }
 
 impl FromStr for Span {
@@ -91,7 +95,7 @@ impl fmt::Display for Span {
 }
 
 /// A number of bytes: `512B`, `64KiB`, `1MiB`, `2GiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
 const BYTE_UNITS: [(u64, &str); 4] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")];
@@ -154,17 +158,20 @@ impl fmt::Display for Rate {
 }
 
 /// A share: `20%`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Percent(pub u8);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Percent(pub u16);
+
+/// Largest share that can be written; most settings allow less.
+const PERCENT_MAX: u16 = 1_000;
 
 impl FromStr for Percent {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.strip_suffix('%').and_then(|n| n.trim().parse::<u8>().ok()).filter(|n| *n <= 100);
-        number.map(Self).ok_or_else(|| {
-            format!("\"{text}\" is not a share: write a whole number from 0 to 100 and %, such as \"20%\"")
-        })
+        let number = text.strip_suffix('%').and_then(|n| n.trim().parse::<u16>().ok()).filter(|n| *n <= PERCENT_MAX);
+        number
+            .map(Self)
+            .ok_or_else(|| format!("\"{text}\" is not a share: write a whole number and %, such as \"20%\""))
     }
 }
 
@@ -384,6 +391,6 @@ mod tests {
     fn sizes_rates_and_shares() {
         check::<ByteSize>(&[("64KiB", Some("64KiB")), ("1024B", Some("1KiB")), ("1MB", None), ("64", None)]);
         check::<Rate>(&[("100/s", Some("100/s")), ("6/m", Some("6/m")), ("0/s", None), ("1/w", None), ("5", None)]);
-        check::<Percent>(&[("20%", Some("20%")), ("101%", None), ("20", None)]);
+        check::<Percent>(&[("20%", Some("20%")), ("100%", Some("100%")), ("1001%", None), ("20", None)]);
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn read(kind: Kind, root: &Place, value: Value, known: Vec<Mistake>) 
     match kind {
         Kind::Listener => typed(kind, root, value, known, Object::Listener),
         Kind::Certificate => typed(kind, root, value, known, Object::Certificate),
-        Kind::Upstream => typed(kind, root, value, known, Object::Upstream),
+        Kind::Upstream => typed(kind, root, value, known, |upstream| Object::Upstream(Box::new(upstream))),
         Kind::Policy => typed(kind, root, value, known, Object::Policy),
         Kind::Route => typed(kind, root, value, known, Object::Route),
         Kind::Consumer => typed(kind, root, value, known, Object::Consumer),

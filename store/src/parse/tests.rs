@@ -93,7 +93,7 @@ fn values() {
         ("balance = 5", "balance"),
         ("timeouts = { connect = \"2\" }", "timeouts.connect"),
         ("timeouts = { connect = 2 }", "timeouts.connect"),
-        ("retry = { budget = \"200%\" }", "retry.budget"),
+        ("retry = { budget = \"2000%\" }", "retry.budget"),
         ("retry = { on = [\"connect\", \"bogus\"] }", "retry.on[1]"),
         ("retry = { attempts = -1 }", "retry.attempts"),
         ("retry = { attempts = 1.5 }", "retry.attempts"),

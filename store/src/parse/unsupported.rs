@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::place::{Place, Step};
-use crate::model::{Kind, Listener, ListenerProtocol, Model, Upstream, UpstreamProtocol};
+use crate::model::{Kind, Model, Route, URGENCY_DEFAULT};
 use crate::suggest;
 
 /// When a value at the place of a row is refused.
@@ -27,20 +27,7 @@ enum When {
 struct Row(Kind, &'static str, When, &'static str);
 
 /// Ways to choose an endpoint that have names in the design.
-const BALANCE_LATER: &[&str] = &[
-    "peak-ewma",
-    "maglev",
-    "ring-hash",
-    "ip-hash",
-    "uri-hash",
-    "header-hash",
-    "cookie",
-    "sticky",
-    "random",
-    "least-connections",
-    "least-time",
-    "first",
-];
+const BALANCE_LATER: &[&str] = &["peak-ewma", "maglev", "ring", "rendezvous", "random", "least-connections"];
 
 const BALANCE_NOW: &str = "use one of round-robin, weighted, least-request, source-ip";
 
@@ -49,22 +36,51 @@ const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
     Row(Kind::Listener, "upstream", When::Present, "leave it out; routes send requests to upstreams"),
     Row(Kind::Listener, "sni", When::Present, "leave it out; routes with hosts choose by name"),
-    Row(Kind::Listener, "proxy_protocol", When::Present, "leave it out, and use trusted_proxies"),
+    Row(Kind::Listener, "alpn", When::Present, "leave it out"),
+    Row(Kind::Listener, "proxy_protocol", When::True, "leave it out, and use trusted_proxies"),
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(Kind::Upstream, "balance", When::OneOf(BALANCE_LATER), BALANCE_NOW),
     Row(Kind::Upstream, "protocol", When::OneOf(&["h2c", "h2", "https", "grpc"]), "use \"http\""),
+    Row(Kind::Upstream, "hash", When::Present, "leave it out, or use balance = \"source-ip\""),
+    Row(Kind::Upstream, "zone", When::Present, "leave it out"),
+    Row(Kind::Upstream, "endpoints[].zone", When::Present, "leave it out"),
+    Row(Kind::Upstream, "endpoints[].priority", When::Present, "leave it out, or use backup"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
-    Row(Kind::Upstream, "outlier", When::Present, "leave it out, and use health"),
-    Row(Kind::Upstream, "limits", When::Present, "leave it out; a listener has limits"),
-    Row(Kind::Upstream, "slow_start", When::Present, "leave it out"),
     Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
     Row(Kind::Upstream, "tls", When::Present, "leave it out; endpoints are spoken to in plain HTTP"),
+    Row(Kind::Upstream, "proxy_protocol", When::Present, "leave it out"),
     Row(Kind::Upstream, "discovery", When::Present, "write the endpoints"),
+    Row(Kind::Upstream, "health.tls", When::Present, "use tcp = true"),
+    Row(Kind::Upstream, "health.grpc", When::Present, "use tcp = true"),
+    Row(Kind::Upstream, "health.script", When::Present, "use http or tcp"),
+    Row(Kind::Upstream, "health.agent", When::Present, "leave it out"),
+    Row(Kind::Upstream, "health.port", When::Present, "leave it out"),
+    Row(Kind::Upstream, "health.fast_interval", When::Present, "leave it out"),
+    Row(Kind::Upstream, "health.http.method", When::Present, "leave it out; checks are GET"),
+    Row(Kind::Upstream, "health.http.headers", When::Present, "leave it out"),
+    Row(Kind::Upstream, "health.http.body", When::Present, "leave it out"),
+    Row(Kind::Upstream, "health.tcp.send", When::Present, "use tcp = true"),
+    Row(Kind::Upstream, "health.tcp.expect", When::Present, "use tcp = true"),
+    Row(Kind::Upstream, "outlier", When::Present, "leave it out, and use health"),
+    Row(Kind::Upstream, "panic", When::Present, "leave it out"),
+    Row(Kind::Upstream, "slow_start", When::Present, "leave it out"),
+    Row(Kind::Upstream, "retry.per_try", When::Present, "leave it out, and use timeouts.response"),
+    Row(Kind::Upstream, "retry.buffer", When::Present, "leave it out"),
+    Row(Kind::Upstream, "hedge", When::Present, "leave it out"),
+    Row(Kind::Upstream, "breaker", When::Present, "leave it out"),
+    Row(Kind::Upstream, "limits", When::Present, "leave it out; a listener has limits"),
+    Row(Kind::Upstream, "pool", When::Present, "leave it out"),
     Row(Kind::Route, "split", When::Present, "name one upstream; weights go on its endpoints"),
+    Row(Kind::Route, "split_by", When::Present, "leave it out"),
+    Row(Kind::Route, "testers", When::Present, "leave it out"),
+    Row(Kind::Route, "canary", When::Present, "leave it out"),
     Row(Kind::Route, "mirror", When::Present, "leave it out"),
+    Row(Kind::Route, "urgency", When::Present, "leave it out"),
+    Row(Kind::Route, "connect", When::True, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
+    Row(Kind::Consumer, "urgency", When::Present, "leave it out"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
     Row(Kind::Consumer, "basic", When::Present, "give the consumer api_keys"),
     Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
@@ -134,12 +150,20 @@ pub(super) fn find(kind: Kind, object: &Value, root: &Place) -> Vec<Refused> {
 
 /// Whether a model uses a field of its types that is not built yet.
 pub(super) fn is_used(model: &Model) -> bool {
-    let listener = |listener: &Listener| {
-        let protocol = matches!(listener.protocol, ListenerProtocol::Http | ListenerProtocol::Https);
-        !protocol || listener.http3 || listener.upstream.is_some() || !listener.sni.is_empty()
+    fn refused<T: serde::Serialize>(kind: Kind, object: &T) -> bool {
+        let value = serde_json::to_value(object).unwrap_or_default();
+        !find(kind, &value, &Place::parse("")).is_empty()
+    }
+    // Routes and consumers can be a million, so they are looked at without a detour over JSON.
+    let route = |route: &Route| {
+        let Route { split, split_by, testers, canary, mirror, urgency, connect, .. } = route;
+        let splits = !split.is_empty() || split_by.is_some() || testers.is_some() || canary.is_some();
+        splits || mirror.is_some() || *urgency != URGENCY_DEFAULT || *connect
     };
-    let upstream = |upstream: &Upstream| upstream.protocol != UpstreamProtocol::Http;
-    model.listeners.values().any(listener) || model.upstreams.values().any(upstream)
+    model.listeners.values().any(|listener| refused(Kind::Listener, listener))
+        || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))
+        || model.routes.values().any(route)
+        || model.consumers.values().any(|consumer| consumer.urgency.is_some())
 }
 
 /// The policies written in an object: itself, or those of a route.

@@ -41,8 +41,9 @@ fn listener() -> impl Strategy<Value = Listener> {
         (any::<[u32; 4]>(), size(), size()).prop_map(|([connections, fields, streams, requests], head, body)| {
             ListenerLimits { connections, head, fields, body, streams, requests }
         });
-    let timeouts = (span(), span(), span(), span(), span())
-        .prop_map(|(handshake, head, body, write, idle)| ListenerTimeouts { handshake, head, body, write, idle });
+    let timeouts = (span(), span(), span(), span(), span()).prop_map(|(handshake, head, body, write, idle)| {
+        ListenerTimeouts { handshake, head, body, write, idle, ..ListenerTimeouts::default() }
+    });
     let protocol = prop_oneof![Just(ListenerProtocol::Http), Just(ListenerProtocol::Https)];
     let networks = vec((any::<[u8; 4]>(), 0..=32_u8), 0..3).prop_map(|networks| {
         let network = |(ip, bits): ([u8; 4], u8)| ipnet::IpNet::new(ip.into(), bits).expect("at most 32 bits");
@@ -51,34 +52,47 @@ fn listener() -> impl Strategy<Value = Listener> {
     let defaults = Just((ListenerLimits::default(), ListenerTimeouts::default()));
     (address(), protocol, vec(name(), 0..3), networks, prop_oneof![defaults, (limits, timeouts)]).prop_map(
         |(address, protocol, certificates, trusted_proxies, (limits, timeouts))| Listener {
-            address,
             protocol,
             certificates,
             trusted_proxies,
             limits,
             timeouts,
-            http3: false,
-            upstream: None,
-            sni: BTreeMap::new(),
+            ..Listener::plain(address)
         },
     )
 }
 
 fn upstream() -> impl Strategy<Value = Upstream> {
-    let endpoint =
-        (address(), 0..5_u32, any::<bool>()).prop_map(|(address, weight, backup)| Endpoint { address, weight, backup });
+    let endpoint = (address(), 0..5_u32, any::<bool>()).prop_map(|(address, weight, backup)| Endpoint {
+        weight,
+        backup,
+        ..Endpoint::plain(address)
+    });
     let http = (text(), option::of(text()), vec(any::<u16>(), 0..3)).prop_map(|(path, host, expect)| HttpCheck {
+        method: "GET".to_owned(),
         path,
         host,
+        headers: BTreeMap::new(),
         expect,
+        body: None,
     });
-    let health = (option::of(http), any::<bool>(), span(), span(), any::<(u32, u32)>())
-        .prop_map(|(http, tcp, interval, timeout, (fall, rise))| Health { http, tcp, interval, timeout, fall, rise });
+    let health = (option::of(http), any::<bool>(), span(), span(), any::<(u32, u32)>()).prop_map(
+        |(http, tcp, interval, timeout, (fall, rise))| Health {
+            http,
+            tcp: tcp.then(TcpCheck::default),
+            interval,
+            timeout,
+            fall,
+            rise,
+            ..Health::default()
+        },
+    );
     let on = prop_oneof![Just(RetryCondition::Timeout), Just(RetryCondition::Status502)];
-    let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u8).prop_map(|(attempts, on, budget)| Retry {
+    let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u16).prop_map(|(attempts, on, budget)| Retry {
         attempts,
         on,
         budget: Percent(budget),
+        ..Retry::default()
     });
     let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
@@ -86,11 +100,11 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     (balance, vec(endpoint, 0..12), option::of(health), prop_oneof![Just(Retry::default()), retry], timeouts).prop_map(
         |(balance, endpoints, health, retry, timeouts)| Upstream {
             balance,
-            protocol: UpstreamProtocol::Http,
             endpoints,
             health,
             retry,
             timeouts,
+            ..Upstream::default()
         },
     )
 }
@@ -134,7 +148,14 @@ fn route() -> impl Strategy<Value = Route> {
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
     (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size())).prop_map(
-        |(matches, upstream, policies, priority, max_body)| Route { matches, upstream, policies, priority, max_body },
+        |(matches, upstream, policies, priority, max_body)| Route {
+            matches,
+            upstream,
+            policies,
+            priority,
+            max_body,
+            ..Route::default()
+        },
     )
 }
 
@@ -144,7 +165,7 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
-    (vec(text(), 0..3), vec(key, 0..3)).prop_map(|(groups, api_keys)| Consumer { groups, api_keys })
+    (vec(text(), 0..3), vec(key, 0..3)).prop_map(|(groups, api_keys)| Consumer { groups, api_keys, urgency: None })
 }
 
 /// A model with objects of every kind.

@@ -25,7 +25,8 @@ pub use change::{
 pub use explain::{ExplainReply, ExplainRequest, ExplainStep};
 pub use problem::{ErrorReply, Problem, ProblemCode};
 pub use status::{
-    EndpointHealth, EndpointOverride, EndpointStatus, HealthEvent, ListenerStatus, OverrideMode, OverrideRequest,
-    PolicyLine, StatusReply, StoreHealth, StoreStatus, UpstreamStatus,
+    CanaryRequest, CanaryStatus, CanaryVerb, ConnectionInfo, EndpointHealth, EndpointOverride, EndpointStatus,
+    HealthEvent, LeaseRequest, ListenerStatus, OverrideMode, OverrideRequest, PolicyLine, StatusReply, StoreHealth,
+    StoreStatus, UpstreamStatus,
 };
 pub use traffic::{Event, ExchangeRecord, Frame, LatencyHistogram, Rates, TimelineStep};

@@ -122,7 +122,7 @@ impl Running {
     #[track_caller]
     pub(crate) fn set_mode(&self, upstream: &str, address: SocketAddr, mode: OverrideMode) {
         let (owner, reason) = ("test".to_owned(), "a test".to_owned());
-        let set = EndpointOverride { mode, weight: None, owner, reason, since_ms: 0 };
+        let set = EndpointOverride { mode, weight: None, owner, reason, since_ms: 0, ..EndpointOverride::default() };
         assert!(self.gateway.set_override(upstream, &address.to_string(), set), "there is no {address} in {upstream}");
     }
 

@@ -17,14 +17,16 @@ use crate::client::segment;
 pub(crate) async fn set_mode(t: &mut Terminal<'_>, mode: OverrideMode, args: &OverrideArgs) -> Result<(), Failure> {
     let now = find(t, args).await?;
     let weight = now.overridden.as_ref().and_then(|o| o.weight);
-    send(t, args, &now, OverrideRequest { mode, weight, reason: args.reason.clone() }).await
+    send(t, args, &now, OverrideRequest { mode, weight, reason: args.reason.clone(), ..OverrideRequest::default() })
+        .await
 }
 
 pub(crate) async fn set_weight(t: &mut Terminal<'_>, args: &WeightArgs) -> Result<(), Failure> {
     let now = find(t, &args.target).await?;
     let mode = now.overridden.as_ref().map(|o| o.mode).unwrap_or_default();
     let reason = args.target.reason.clone();
-    send(t, &args.target, &now, OverrideRequest { mode, weight: args.weight, reason }).await
+    send(t, &args.target, &now, OverrideRequest { mode, weight: args.weight, reason, ..OverrideRequest::default() })
+        .await
 }
 
 async fn send(

@@ -64,7 +64,7 @@ fn revision(number: u64) -> Value {
 
 fn endpoint(address: &str, health: &str) -> Value {
     json!({"address": address, "health": health, "reason": "got 500 three times (want 200)",
-           "since_ms": 1_795_528_733_204_i64, "weight": 1, "configured_weight": 1, "backup": false, "in_flight": 3,
+           "since_ms": 1_795_528_733_204_i64, "weight": 1, "configured_weight": 1, "backup": false, "in_flight": 3, "connections": 3, "priority": 0,
            "requests": 1204, "errors": 3})
 }
 
@@ -79,7 +79,7 @@ fn status() -> Value {
            "connections_max": 50000, "role": "admin", "draining": false,
            "listeners": [{"name": "web", "address": "127.0.0.1:8080", "protocol": "http", "connections": 12,
                           "connections_max": 10000}],
-           "upstreams": [{"name": "shop", "balance": "least-request", "usable": 1, "endpoints":
+           "upstreams": [{"name": "shop", "balance": "least-request", "usable": 1, "queued": 0, "endpoints":
                [endpoint("10.0.0.12:8080", "up"), drained, endpoint("10.0.0.14:8080", "down")]}]})
 }
 

@@ -79,7 +79,12 @@ pub fn request(form: &mut Form) -> Option<OverrideRequest> {
         form.field_mut("weight")?.refuse(format!("\"{text}\" is not a whole number from 0 to {WEIGHT_MAX}"));
         return None;
     }
-    Some(OverrideRequest { mode: mode_of(form), weight, reason: form.current("reason").to_owned() })
+    Some(OverrideRequest {
+        mode: mode_of(form),
+        weight,
+        reason: form.current("reason").to_owned(),
+        ..OverrideRequest::default()
+    })
 }
 
 fn find<'a>(live: &'a Live, upstream: &str, address: &str) -> Option<(&'a UpstreamStatus, &'a EndpointStatus)> {

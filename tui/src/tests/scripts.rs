@@ -120,7 +120,12 @@ fn an_endpoint_is_drained_with_a_reason() {
     write(&mut app, "kernel");
     assert!(press(&mut app, "ctrl-s").is_empty(), "the first press only shows what it would do");
     let ask = asked(&press(&mut app, "a"));
-    let request = OverrideRequest { mode: OverrideMode::Drain, weight: None, reason: "kernel".into() };
+    let request = OverrideRequest {
+        mode: OverrideMode::Drain,
+        weight: None,
+        reason: "kernel".into(),
+        ..OverrideRequest::default()
+    };
     let Ask::Override { upstream, address, request: got, .. } = &ask else { panic!("no override: {ask:?}") };
     assert_eq!((upstream.as_str(), address.as_str(), got), ("shop", "10.0.0.12:8080", &request));
     let endpoint: EndpointStatus = sample::status().upstreams[1].endpoints[1].clone();

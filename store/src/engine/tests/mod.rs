@@ -147,6 +147,7 @@ fn overrides_health_and_audit_come_back() {
         owner: "ana".to_owned(),
         reason: "disk".to_owned(),
         since_ms: 4,
+        ..EndpointOverride::default()
     };
     let health = |address: &str| HealthRecord {
         upstream: "a".to_owned(),

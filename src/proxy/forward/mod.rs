@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A request to an endpoint and back to the head of its reply.
+//!
+//! The steps are files in the order they happen: `side` says which upstream, `attempt` tries endpoints until one answers
+//! or another try cannot help, `pick` says which endpoint, `connect` gets a connection and sends, `outcome` tells
+//! everyone who learns from it how it went.
+
+mod attempt;
+
+mod connect;
+
+mod head;
+
+mod outcome;
+
+mod pick;
+
+mod side;
+
+use std::time::Instant;
+
+use super::http::RequestBody;
+use super::journey::Journey;
+use crate::clock;
+use crate::fault::Fault;
+use crate::protocol::http1::RequestFraming;
+use crate::upstream::connection::Reply;
+
+pub(super) use head::render;
+pub(super) use pick::NOBODY;
+
+/// What came back.
+#[derive(Debug)]
+pub struct Forwarded<B> {
+    pub reply: Reply<B>,
+    /// When the attempt that was answered began.
+    pub sent: Option<Instant>,
+}
+
+/// Sends the request to an endpoint of its route's upstream and waits for the head of the reply.
+pub async fn forward<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<Forwarded<B>, Fault>
+where
+    B: RequestBody,
+{
+    let upstream = side::choose(journey)?;
+    let memory = journey.worker.memory_of(&upstream);
+    memory.budget.borrow_mut().record(clock::since_start_ns_at(journey.x.arrived));
+    let mut head = journey.worker.buffers.output();
+    head::write(&mut head, &journey.x, framing);
+    let outcome = attempt::all(journey, &upstream, &memory, framing, &head, body).await;
+    journey.worker.buffers.return_output(head);
+    outcome
+}
