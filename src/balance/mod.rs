@@ -45,7 +45,7 @@ pub enum Balance {
 pub struct Candidate {
     /// What stays the same over restarts and nodes: [`identity`] of its address.
     pub identity: u64,
-    /// The live weight; 0 takes nothing.
+    /// The live weight in hundredths, so that a slow start can take a share of weight 1; 0 takes nothing.
     pub weight: u32,
     /// Healthy, in service, and not yet tried by this exchange.
     pub usable: bool,

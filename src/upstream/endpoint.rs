@@ -22,6 +22,9 @@ pub enum Mode {
     Maintenance,
 }
 
+/// All of a weight, in the per cent of [`Live::share`].
+pub const SHARE_WHOLE: u8 = 100;
+
 /// State that outlives a snapshot.
 #[derive(Debug)]
 pub struct Live {
@@ -30,6 +33,8 @@ pub struct Live {
     state: AtomicU8,
     mode: AtomicU8,
     weight: AtomicU32,
+    /// Per cent of its weight and limits that count now.
+    share: AtomicU8,
     in_flight: AtomicU32,
     /// Set by a worker that could not connect, so that the next check comes at once.
     suspect: AtomicBool,
@@ -44,6 +49,7 @@ impl Live {
             state: AtomicU8::new(code_of(state)),
             mode: AtomicU8::new(0),
             weight: AtomicU32::new(weight),
+            share: AtomicU8::new(SHARE_WHOLE),
             in_flight: AtomicU32::new(0),
             suspect: AtomicBool::new(false),
         }
@@ -80,6 +86,15 @@ impl Live {
 
     pub fn set_weight(&self, weight: u32) {
         self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    /// The part of its weight and limits that counts, in per cent: less than all while it starts slowly.
+    pub fn share(&self) -> u8 {
+        self.share.load(Ordering::Relaxed)
+    }
+
+    pub fn set_share(&self, percent: u8) {
+        self.share.store(percent.min(SHARE_WHOLE), Ordering::Relaxed);
     }
 
     pub fn in_flight(&self) -> u32 {
@@ -146,7 +161,7 @@ impl Endpoint {
     pub fn candidate(&self) -> Candidate {
         Candidate {
             identity: self.identity,
-            weight: self.live.weight(),
+            weight: self.live.weight() * u32::from(self.live.share()),
             usable: self.live.state().is_usable() && self.live.mode() == Mode::Ready,
             backup: self.backup,
             in_flight: self.live.in_flight(),
