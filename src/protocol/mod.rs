@@ -9,6 +9,8 @@ pub mod buffers;
 
 pub mod client;
 
+pub mod client_hello;
+
 pub mod http1;
 
 pub mod proxy_header;

@@ -27,7 +27,8 @@ use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
 
 pub(super) use head::render;
-pub(super) use pick::NOBODY;
+pub(super) use outcome::{Outcome, observe};
+pub(super) use pick::{NOBODY, nobody_of};
 
 /// What came back.
 #[derive(Debug)]
