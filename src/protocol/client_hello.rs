@@ -49,12 +49,12 @@ pub enum Mistake {
 /// # Errors
 /// Bytes that no further byte can make such a message of.
 pub fn parse(bytes: &[u8]) -> Result<Option<Hello>, Mistake> {
-    let whole = match unwrap_records(bytes)? {
-        Some(message) => read_message(&message)?,
-        None if bytes.len() >= BYTES_MAX => return Err(Mistake::TooLong),
-        None => return Ok(None),
-    };
-    Ok(Some(whole))
+    let seen = bytes.get(..BYTES_MAX).unwrap_or(bytes);
+    match unwrap_records(seen)? {
+        Some(message) => read_message(&message).map(Some),
+        None if bytes.len() >= BYTES_MAX => Err(Mistake::TooLong),
+        None => Ok(None),
+    }
 }
 
 /// The handshake message without its head, put together from its records, once it is whole.

@@ -15,6 +15,9 @@ pub mod http1;
 
 pub mod proxy_header;
 
+#[cfg(test)]
+mod replay;
+
 pub mod rewind;
 
 pub mod stream;

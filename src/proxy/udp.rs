@@ -13,7 +13,7 @@ mod outbox;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -23,7 +23,7 @@ use foldhash::{HashMap, HashMapExt};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use smallvec::SmallVec;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use self::flow::Flow;
@@ -41,6 +41,18 @@ const DATAGRAM_BYTES_MAX: usize = 1 << 16;
 /// A shutdown waits for sessions in which something passed that lately.
 const DRAIN_QUIET: Duration = Duration::from_secs(1);
 
+/// A socket that wakes its task when there is something to read, and only then: the kernel would tell of every datagram
+/// that has left, too, and nobody waits for that.
+type Watched = AsyncFd<UdpSocket>;
+
+#[expect(
+    deprecated,
+    reason = "the safe constructor; what makes it unsound, a descriptor that closes, std's socket is not"
+)]
+fn watch(socket: UdpSocket) -> io::Result<Watched> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
+}
+
 /// Who sent to which of our addresses; the address is known only where the socket has several.
 type Key = (SocketAddr, Option<IpAddr>);
 
@@ -49,7 +61,7 @@ type Key = (SocketAddr, Option<IpAddr>);
 pub(super) struct Gate {
     worker: Rc<Worker>,
     name: Arc<str>,
-    socket: UdpSocket,
+    socket: Watched,
     state: UdpSocketState,
     /// The socket has every address of the machine, so that replies must say which one they are from.
     is_wild: bool,
@@ -63,13 +75,13 @@ pub(super) struct Gate {
 }
 
 /// Serves a listening socket until `stop` is notified. It spawns and returns at once.
-pub fn serve(worker: &Rc<Worker>, name: &Arc<str>, socket: std::net::UdpSocket, stop: Rc<Notify>) -> io::Result<()> {
+pub fn serve(worker: &Rc<Worker>, name: &Arc<str>, socket: UdpSocket, stop: Rc<Notify>) -> io::Result<()> {
     let is_wild = socket.local_addr()?.ip().is_unspecified();
     let state = prepare(&socket)?;
     let gate = Rc::new(Gate {
         worker: Rc::clone(worker),
         name: Arc::clone(name),
-        socket: UdpSocket::from_std(socket)?,
+        socket: watch(socket)?,
         state,
         is_wild,
         flows: RefCell::new(HashMap::new()),
@@ -90,7 +102,7 @@ pub fn serve(worker: &Rc<Worker>, name: &Arc<str>, socket: std::net::UdpSocket, 
 
 /// Asks the kernel for many datagrams at a time. What the library sets besides is taken back: it forbids fragments,
 /// which a protocol that we do not know may need.
-fn prepare(socket: &std::net::UdpSocket) -> io::Result<UdpSocketState> {
+fn prepare(socket: &UdpSocket) -> io::Result<UdpSocketState> {
     let state = UdpSocketState::new(socket.into())?;
     if socket.local_addr()?.is_ipv4() {
         rustix::net::sockopt::set_ip_mtu_discover(socket, rustix::net::sockopt::Ipv4PathMtuDiscovery::WANT)?;
@@ -107,7 +119,7 @@ impl Gate {
         loop {
             let ready = std::future::poll_fn(|cx| match stopped.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => self.socket.poll_recv_ready(cx).map(Some),
+                Poll::Pending => self.socket.poll_read_ready(cx).map_ok(drop).map(Some),
             });
             match ready.await {
                 None => return,
@@ -137,7 +149,7 @@ impl Gate {
     fn receive(&self, room: &mut [u8], metas: &mut [RecvMeta; BATCH_SIZE]) -> io::Result<usize> {
         let mut slices: SmallVec<[IoSliceMut<'_>; BATCH_SIZE]> =
             room.chunks_mut(DATAGRAM_BYTES_MAX).map(IoSliceMut::new).collect();
-        once(&self.socket, BATCH_SIZE, || self.state.recv((&self.socket).into(), &mut slices, metas))
+        once(&self.socket, BATCH_SIZE, |socket| self.state.recv(socket.into(), &mut slices, metas))
     }
 
     /// Passes on what one client sent: one datagram, or several that the kernel joined.
@@ -275,7 +287,7 @@ impl Gate {
         }
         outbox.push(key, bytes);
         if outbox.is_full() {
-            outbox.flush(&self.socket, &self.state, self.is_wild);
+            outbox.flush(self.socket.get_ref(), &self.state, self.is_wild);
         }
     }
 
@@ -283,17 +295,17 @@ impl Gate {
     async fn flush_for_ever(&self) {
         loop {
             self.filled.notified().await;
-            self.outbox.borrow_mut().flush(&self.socket, &self.state, self.is_wild);
+            self.outbox.borrow_mut().flush(self.socket.get_ref(), &self.state, self.is_wild);
         }
     }
 }
 
 /// One non-blocking call that takes up to `most`. When it took less, nothing is left, and readiness is cleared with it:
 /// the runtime polls the system on this very thread, so whatever comes later wakes us anew.
-fn once(socket: &UdpSocket, most: usize, take: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+fn once(socket: &Watched, most: usize, take: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> io::Result<usize> {
     let mut taken = None;
-    let result = socket.try_io(Interest::READABLE, || {
-        let count = take()?;
+    let result = socket.try_io(Interest::READABLE, |socket| {
+        let count = take(socket)?;
         taken = Some(count);
         if count < most { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
     });

@@ -19,6 +19,10 @@ mod http2;
 
 mod limit;
 
+mod passthrough;
+
+mod proxy_protocol;
+
 mod refusals;
 
 mod regression;
@@ -31,6 +35,10 @@ mod retry;
 
 mod route;
 
+mod tcp;
+
 mod tls;
+
+mod udp;
 
 mod upgrade;

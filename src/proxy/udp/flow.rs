@@ -16,10 +16,9 @@ use rustix::net::{MMsgHdr, RecvFlags, SendAncillaryBuffer, SendFlags, sendmmsg};
 use smallvec::SmallVec;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
-use super::{Gate, Key};
+use super::{Gate, Key, Watched, watch};
 use crate::clock::Deadline;
 use crate::config::snapshot::Upstream;
 use crate::exchange::Presence;
@@ -51,7 +50,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) key: Key,
-    socket: UdpSocket,
+    socket: Watched,
     pub(super) upstream: Arc<Upstream>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) session: Duration,
@@ -65,10 +64,10 @@ pub(super) struct Flow {
 }
 
 /// A socket that talks to this endpoint only.
-pub(super) fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn connect(address: SocketAddr) -> io::Result<Watched> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     socket.connect(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    watch(socket.into())
 }
 
 /// What it means that a datagram did not get there.
@@ -90,7 +89,7 @@ pub(super) fn spawn(gate: &Rc<Gate>, flow: &Rc<Flow>) {
 impl Flow {
     pub(super) fn new(
         key: Key,
-        socket: UdpSocket,
+        socket: Watched,
         passage: Passage,
         held: Held,
         upstream: Arc<Upstream>,
@@ -122,9 +121,7 @@ impl Flow {
     /// what the socket has no room for is dropped.
     pub(super) fn send(&self, bytes: &[u8], size: usize, patience: Duration) -> io::Result<()> {
         self.deadline.reset(patience);
-        let result =
-            if bytes.len() <= size { self.socket.try_send(bytes).map(drop) } else { self.send_many(bytes, size) };
-        match result {
+        match self.send_now(bytes, size).map_err(io::Error::from) {
             Ok(()) => self.presence.took(bytes.len() as u64),
             Err(error) if is_refusal(&error) => return Err(error),
             Err(error) => {
@@ -138,7 +135,11 @@ impl Flow {
         Ok(())
     }
 
-    fn send_many(&self, bytes: &[u8], size: usize) -> io::Result<()> {
+    fn send_now(&self, bytes: &[u8], size: usize) -> rustix::io::Result<()> {
+        let socket = self.socket.get_ref();
+        if bytes.len() <= size {
+            return rustix::net::send(socket, bytes, SendFlags::DONTWAIT).map(drop);
+        }
         let pieces: SmallVec<[[IoSlice<'_>; 1]; JOINED_MAX]> =
             bytes.chunks(size).map(|piece| [IoSlice::new(piece)]).collect();
         let mut controls: SmallVec<[SendAncillaryBuffer<'_, '_, '_>; JOINED_MAX]> =
@@ -147,9 +148,7 @@ impl Flow {
             pieces.iter().zip(&mut controls).map(|(piece, control)| MMsgHdr::new(piece, control)).collect();
         let mut rest = messages.as_mut_slice();
         while !rest.is_empty() {
-            let sent = self.socket.try_io(Interest::WRITABLE, || {
-                sendmmsg(&self.socket, rest, SendFlags::DONTWAIT).map_err(io::Error::from)
-            })?;
+            let sent = sendmmsg(socket, rest, SendFlags::DONTWAIT)?;
             rest = rest.get_mut(sent.max(1)..).unwrap_or_default();
         }
         Ok(())
@@ -200,17 +199,23 @@ struct Ending {
 impl Ending {
     async fn run(&self) {
         let (gate, flow) = (&self.gate, &self.flow);
+        // An error alone wakes no reader. Later ones are found by the next datagram; before the first reply there may be
+        // none, and a copy of the last waits for another endpoint.
+        let mut failing = std::pin::pin!(flow.socket.ready(Interest::ERROR));
         let refusal = std::future::poll_fn(|cx| {
+            if !flow.is_answered.get() && failing.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(flow.socket.get_ref().take_error().unwrap_or_else(Some));
+            }
             let mut replies = 0;
             loop {
-                match flow.socket.poll_recv_ready(cx) {
+                match flow.socket.poll_read_ready(cx) {
                     Poll::Pending => return flow.deadline.poll_expired(cx).map(|()| None),
                     Poll::Ready(Err(error)) => return Poll::Ready(Some(error)),
-                    Poll::Ready(Ok(())) if replies >= TURN_REPLIES => {
+                    Poll::Ready(Ok(_)) if replies >= TURN_REPLIES => {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Ok(_)) => {}
                 }
                 match self.pass_back() {
                     Ok(()) => replies += 1,
@@ -237,7 +242,7 @@ impl Ending {
         let room = &mut **reply;
         let count = flow
             .socket
-            .try_io(Interest::READABLE, || Ok(rustix::net::recv(&flow.socket, &mut *room, RecvFlags::DONTWAIT)?.0))?;
+            .try_io(Interest::READABLE, |socket| Ok(rustix::net::recv(socket, &mut *room, RecvFlags::DONTWAIT)?.0))?;
         if !flow.is_answered.get() {
             flow.first_reply();
         }

@@ -5,12 +5,12 @@
 //! dropped: a datagram that waits is late.
 
 use std::io::IoSlice;
+use std::net::UdpSocket;
 use std::ops::Range;
 
 use quinn_udp::{Transmit, UdpSocketState};
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use smallvec::SmallVec;
-use tokio::net::UdpSocket;
 
 use super::Key;
 
