@@ -8,6 +8,8 @@ pub mod compile;
 
 pub mod consumers;
 
+pub mod membership;
+
 mod problems;
 
 pub mod snapshot;

@@ -4,6 +4,8 @@
 //! Preparing does everything that can fail and touches nothing live; committing cannot fail. One change is prepared and
 //! committed at a time: the control side's owner of changes sees to that.
 
+mod members;
+
 mod prepare;
 
 mod seam;
@@ -20,8 +22,10 @@ use tokio::sync::watch;
 use weirgate_store::model::Model;
 use weirgate_store::wire::{EndpointOverride, OverrideMode};
 
+pub use self::members::NotRegistered;
 pub use self::prepare::Ready;
 use super::checker::{Checker, Tellings};
+use super::discovery::{self, Discovered, Finder};
 use super::workers::Workers;
 use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
@@ -47,6 +51,7 @@ pub struct Remembered {
     /// By upstream and address.
     pub health: HashMap<(String, String), State>,
     pub overrides: HashMap<(String, String), EndpointOverride>,
+    pub discovery: discovery::Remembered,
 }
 
 /// The running gateway.
@@ -61,12 +66,20 @@ pub struct Gateway {
     snapshots: watch::Sender<Arc<Snapshot>>,
     tellings: watch::Receiver<Tellings>,
     draining: AtomicBool,
+    /// What discovery knows; its lock is held for a few map operations and never over a wait.
+    discovered: Mutex<Discovered>,
+    /// Whether the store has all of that.
+    are_found_kept: AtomicBool,
+    /// Whose turn it is to swap the snapshot. Taken before any other lock.
+    turn: Mutex<()>,
     /// Since when an endpoint is as it is that no check has told anything about yet.
     started_ms: i64,
 }
 
 /// What only the control side touches. The lock is held for the length of a few map operations and never over a wait.
 struct ControlState {
+    /// What runs.
+    model: Arc<Model>,
     adopted: Adopted,
     /// Real address of each open listener, and the one in the configuration.
     listening: HashMap<Arc<str>, Listening>,
@@ -87,7 +100,9 @@ impl Gateway {
     pub fn start(worker_count: usize, remembered: Remembered) -> std::io::Result<Arc<Self>> {
         let observer = Arc::new(Observer::new(worker_count));
         let consumers = Consumers::new(remembered.key_secret, remembered.issued);
+        let discovery::Remembered { resolver, found, leases } = remembered.discovery;
         let mut state = ControlState {
+            model: Arc::default(),
             adopted: remembered.sockets,
             listening: HashMap::new(),
             consumers,
@@ -100,8 +115,9 @@ impl Gateway {
         let workers = Workers::start(worker_count, &shared)?;
         let (snapshots, seen) = watch::channel(nothing);
         let (told, tellings) = watch::channel(Tellings::new());
+        let looked_at = seen.clone();
         tokio::spawn(Checker::new(Arc::clone(&observer), told).run(seen));
-        Ok(Arc::new(Self {
+        let gateway = Arc::new(Self {
             shared,
             observer,
             workers: tokio::sync::RwLock::new(Some(workers)),
@@ -111,8 +127,13 @@ impl Gateway {
             snapshots,
             tellings,
             draining: AtomicBool::new(false),
+            discovered: Mutex::new(Discovered::restored(found, leases)),
+            are_found_kept: AtomicBool::new(true),
+            turn: Mutex::new(()),
             started_ms: clock::wall_ms(),
-        }))
+        });
+        tokio::spawn(Finder::new(Arc::downgrade(&gateway), resolver).run(looked_at));
+        Ok(gateway)
     }
 
     pub fn observer(&self) -> &Arc<Observer> {

@@ -11,6 +11,8 @@ mod abuse;
 
 mod auth;
 
+mod discovery;
+
 mod drain;
 
 mod http1;

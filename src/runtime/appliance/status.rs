@@ -10,6 +10,7 @@ use weirgate_store::model::ListenerProtocol;
 use weirgate_store::wire::{EndpointStatus, ListenerStatus, UpstreamStatus};
 
 use super::Gateway;
+use crate::clock;
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::runtime::checker::{Tellings, wire_health};
 use crate::upstream::health::State;
@@ -70,6 +71,11 @@ impl Gateway {
             balance: upstream.balance.to_string(),
             usable: u32::try_from(usable.count()).unwrap_or(u32::MAX),
             endpoints,
+            discovery: upstream
+                .membership
+                .source
+                .as_ref()
+                .map(|source| self.discovered().sentence(&upstream.name, source, clock::wall_ms())),
             ..UpstreamStatus::default()
         }
     }
@@ -98,6 +104,7 @@ impl Gateway {
             requests: totals.requests,
             errors: totals.server_errors,
             overridden: self.state().overrides.get(&key).cloned(),
+            origin: upstream.membership.origin(at).to_owned(),
             ..EndpointStatus::default()
         })
     }

@@ -4,7 +4,7 @@
 //! It says what may be typed and nothing of what happens then. Options of the verbs that start something are plain
 //! records, because the root crate and not this one knows how to run a daemon.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
@@ -120,6 +120,9 @@ pub struct RunOptions {
     /// How long a shutdown waits for requests in flight
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub drain_limit: Span,
+    /// Ask this name server, and no other, for the endpoints that DNS names
+    #[arg(long, value_name = "IP:PORT")]
+    pub resolver: Option<SocketAddr>,
     /// The control socket to open; from [`Shared::socket`].
     #[arg(skip)]
     pub socket: PathBuf,
