@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::journey::Journey;
 use super::reply::Reply;
-use crate::clock::Deadlines;
+use crate::clock::Deadline;
 use crate::fault::Fault;
 use crate::protocol::client::ClientSide;
 use crate::protocol::http1 as codec;
@@ -43,25 +43,27 @@ pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply
     if endpoint.write_all(&early).await.is_err() {
         return;
     }
-    let deadlines = journey.worker.deadlines.clone();
-    let (up, down) = relay(&mut client, &mut endpoint, &deadlines).await;
+    let idle = journey.worker.deadlines.guard(IDLE);
+    if let Some(in_flight) = &journey.in_flight {
+        idle.join(in_flight.endpoint());
+    }
+    let (up, down) = relay(&mut client, &mut endpoint, &idle).await;
     journey.bytes_in += up;
     journey.bytes_out += down;
 }
 
 /// Relays both ways; the bytes that passed up and down.
-async fn relay<A, E>(client: &mut A, endpoint: &mut E, deadlines: &Deadlines) -> (u64, u64)
+async fn relay<A, E>(client: &mut A, endpoint: &mut E, idle: &Deadline) -> (u64, u64)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     E: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut client_read, mut client_write) = tokio::io::split(client);
     let (mut endpoint_read, mut endpoint_write) = tokio::io::split(endpoint);
-    let idle = deadlines.guard(IDLE);
     let (mut up, mut down) = (0, 0);
     {
-        let passing_up = pump(&mut client_read, &mut endpoint_write, &idle, &mut up);
-        let passing_down = pump(&mut endpoint_read, &mut client_write, &idle, &mut down);
+        let passing_up = pump(&mut client_read, &mut endpoint_write, idle, &mut up);
+        let passing_down = pump(&mut endpoint_read, &mut client_write, idle, &mut down);
         tokio::select! {
             _both = async { tokio::join!(passing_up, passing_down) } => {}
             () = idle.expired() => {}
@@ -74,7 +76,7 @@ where
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    idle: &crate::clock::Deadline,
+    idle: &Deadline,
     passed: &mut u64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];

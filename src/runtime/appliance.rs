@@ -6,6 +6,8 @@
 
 mod members;
 
+mod overrides;
+
 mod prepare;
 
 mod seam;
@@ -20,9 +22,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use weirgate_store::model::Model;
-use weirgate_store::wire::{EndpointOverride, OverrideMode};
+use weirgate_store::wire::EndpointOverride;
 
-pub use self::members::NotRegistered;
 pub use self::prepare::Ready;
 use super::checker::{Checker, Tellings};
 use super::discovery::{self, Discovered, Finder};
@@ -34,7 +35,6 @@ use crate::listener::handover::Adopted;
 use crate::observe::Observer;
 use crate::policy::Hash;
 use crate::proxy::worker::Shared;
-use crate::upstream::endpoint::Mode;
 use crate::upstream::health::State;
 
 /// Reads the private key with a fingerprint, in PEM form.
@@ -86,7 +86,7 @@ struct ControlState {
     consumers: Consumers,
     /// Health from before the start; forgotten after the first model runs.
     health: HashMap<(String, String), State>,
-    overrides: HashMap<(String, String), EndpointOverride>,
+    overrides: overrides::Overrides,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,7 @@ impl Gateway {
             listening: HashMap::new(),
             consumers,
             health: remembered.health,
-            overrides: remembered.overrides,
+            overrides: overrides::Overrides::restored(remembered.overrides),
         };
         let directory = state.consumers.adopt(&Model::default(), &observer.meters);
         let nothing = Arc::new(Snapshot::empty());
@@ -159,27 +159,6 @@ impl Gateway {
         self.shared.set_directory(Arc::new(directory));
     }
 
-    /// Sets an endpoint aside, gives it another weight, or takes that back. False if there is no such endpoint.
-    pub fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> bool {
-        let snapshot = self.shared.snapshot();
-        let Some(endpoint) = snapshot
-            .upstream(upstream)
-            .and_then(|upstream| upstream.endpoints.iter().find(|endpoint| &*endpoint.name == address))
-        else {
-            return false;
-        };
-        endpoint.live.set_mode(mode_of(set.mode));
-        endpoint.live.set_weight(set.weight.unwrap_or(endpoint.weight));
-        let key = (upstream.to_owned(), address.to_owned());
-        let mut state = self.state();
-        if set.mode == OverrideMode::Ready && set.weight.is_none() {
-            state.overrides.remove(&key);
-        } else {
-            state.overrides.insert(key, set);
-        }
-        true
-    }
-
     /// Accepts no more, lets what is under way finish for at most `limit`, and ends the workers.
     pub async fn drain(&self, limit: Duration) {
         self.draining.store(true, Ordering::Relaxed);
@@ -214,13 +193,5 @@ impl Gateway {
     fn state(&self) -> MutexGuard<'_, ControlState> {
         // A panic while it was held cannot have left a map half-changed.
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn mode_of(mode: OverrideMode) -> Mode {
-    match mode {
-        OverrideMode::Ready => Mode::Ready,
-        OverrideMode::Drain => Mode::Drain,
-        OverrideMode::Maint => Mode::Maintenance,
     }
 }

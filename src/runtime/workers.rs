@@ -28,6 +28,8 @@ pub enum Command {
     Listen { name: Arc<str>, sockets: Vec<TcpListener> },
     /// Close the sockets of that listener; its connections live on.
     Unlisten { name: Arc<str> },
+    /// End what is in flight to the endpoint with this [`Live::id`](crate::upstream::endpoint::Live::id).
+    Cut { endpoint: u64 },
     /// Accept no more, finish what is under way, and end after at most this time.
     Drain { limit: Duration },
 }
@@ -82,6 +84,13 @@ impl Workers {
         }
     }
 
+    /// Ends what is in flight to an endpoint.
+    pub async fn cut(&self, endpoint: u64) {
+        for handle in &self.handles {
+            handle.tell(Command::Cut { endpoint }).await;
+        }
+    }
+
     /// Lets all workers finish what is under way, for at most `limit`, and waits for their end.
     pub async fn drain(self, limit: Duration) {
         for handle in &self.handles {
@@ -132,6 +141,7 @@ async fn live(index: usize, shared: Arc<Shared>, mut queue: mpsc::Receiver<Comma
                     stop.notify_waiters();
                 }
             }
+            Command::Cut { endpoint } => worker.cut(endpoint),
             Command::Drain { limit } => {
                 listeners.values().for_each(|stop| stop.notify_waiters());
                 return drain(&worker, limit).await;

@@ -21,6 +21,8 @@ mod http2;
 
 mod limit;
 
+mod overrides;
+
 mod refusals;
 
 mod regression;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control API: every operation in one list, and the router made from it.
 //!
-//! `objects`, `edits`, `keys`, `state` and `events` hold the handlers by subject; `operation` guards each; `openapi`
+//! `objects`, `edits`, `keys`, `state`, `endpoints` and `events` hold the handlers by subject; `operation` guards each; `openapi`
 //! describes the same list. Whatever goes wrong, also in a path or a body, is answered as problem JSON.
 
 mod edits;
+
+mod endpoints;
 
 mod events;
 
@@ -33,6 +35,7 @@ use super::Control;
 use super::refusal::Refusal;
 use operation::Operation;
 
+pub(super) use endpoints::{taken_back, words};
 pub use extract::BODY_BYTES_MAX;
 pub use keys::IMPORT_BYTES_MAX;
 pub use operation::TIME_LIMIT;
@@ -40,6 +43,7 @@ pub use operation::TIME_LIMIT;
 /// Every operation there is.
 fn operations() -> Vec<Operation> {
     let mut all = state::operations();
+    all.extend(endpoints::operations());
     all.extend(objects::operations());
     all.extend(keys::operations());
     all.extend(edits::operations());

@@ -5,25 +5,19 @@
 //! that every swap of the snapshot takes, so neither ever undoes the other.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use weirgate_store::engine::{FoundRecord, LeaseRecord};
 use weirgate_store::model::{Discovery, Endpoint, Model};
 
 use super::Gateway;
-use super::prepare::{prune_endpoints, set_overrides};
+use super::prepare::prune_endpoints;
 use crate::clock;
 use crate::config::Snapshot;
 use crate::config::compile::{Given, compile_upstream};
+use crate::control::seam::{NotRegistered, Registration};
 use crate::runtime::discovery::{Discovered, Lease, Registered};
-
-/// Why an endpoint cannot register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotRegistered {
-    /// The upstream does not exist, or takes no registrations.
-    NoLease,
-    TooMany,
-}
 
 impl Gateway {
     pub(in crate::runtime) fn discovered(&self) -> MutexGuard<'_, Discovered> {
@@ -37,7 +31,7 @@ impl Gateway {
 
     /// Runs what is found now of these upstreams.
     pub(in crate::runtime) fn rejoin(&self, names: &[Arc<str>]) {
-        self.are_found_kept.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.are_found_kept.store(false, Ordering::Relaxed);
         let _turn = self.turn();
         let running = self.shared.snapshot();
         let model = Arc::clone(&self.state().model);
@@ -45,7 +39,7 @@ impl Gateway {
         for name in names {
             self.renew(&mut next, &running, &model, name);
         }
-        set_overrides(&next, names, &self.state().overrides);
+        self.state().overrides.apply(names.iter().filter_map(|name| next.upstream(name)));
         let next = Arc::new(next);
         self.shared.swap(Arc::clone(&next));
         self.snapshots.send_replace(Arc::clone(&next));
@@ -95,16 +89,21 @@ impl Gateway {
         endpoint: Endpoint,
         expires_ms: i64,
         owner: &str,
-    ) -> Result<(), NotRegistered> {
+    ) -> Result<Registration, NotRegistered> {
         let name = self.takes_leases(upstream).ok_or(NotRegistered::NoLease)?;
         let lease = Lease { endpoint, expires_ms, owner: owner.to_owned() };
         let registered = self.discovered().leases.put(upstream, lease);
         match registered {
-            Registered::Refused => return Err(NotRegistered::TooMany),
-            Registered::Renewed => self.are_found_kept.store(false, std::sync::atomic::Ordering::Relaxed),
-            Registered::Changed => self.rejoin(&[name]),
+            Registered::Refused => Err(NotRegistered::TooMany),
+            Registered::Renewed => {
+                self.are_found_kept.store(false, Ordering::Relaxed);
+                Ok(Registration::Renewed)
+            }
+            Registered::Changed => {
+                self.rejoin(&[name]);
+                Ok(Registration::New)
+            }
         }
-        Ok(())
     }
 
     /// An endpoint goes before its lease ends; false if it holds none.
@@ -139,7 +138,7 @@ impl Gateway {
 
     /// What another process may begin with, if it has changed since this was asked last.
     pub fn found_to_keep(&self) -> Option<(Vec<FoundRecord>, Vec<LeaseRecord>)> {
-        let is_kept = self.are_found_kept.swap(true, std::sync::atomic::Ordering::Relaxed);
+        let is_kept = self.are_found_kept.swap(true, Ordering::Relaxed);
         (!is_kept).then(|| self.discovered().records())
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a checked model to running it, in two steps: everything that can fail, then everything that cannot.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use weirgate_store::model::Model;
-use weirgate_store::wire::{Effects, EndpointOverride, Problem, ProblemCode};
+use weirgate_store::wire::{Effects, Problem, ProblemCode};
 
-use super::{Gateway, Listening, mode_of};
+use super::{Gateway, Listening};
 use crate::config::compile::{Given, compile};
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::listener::handover;
@@ -134,7 +134,7 @@ impl Gateway {
         let snapshot = Arc::new(snapshot);
         let directory = {
             let mut state = self.state();
-            set_weights(&snapshot, &state.overrides);
+            state.overrides.apply(&snapshot.upstreams);
             state.health.clear();
             state.model = Arc::clone(model);
             state.consumers.adopt(model, &self.observer.meters)
@@ -144,36 +144,6 @@ impl Gateway {
         self.snapshots.send_replace(Arc::clone(&snapshot));
         prune_meters(self, &snapshot, model);
         snapshot
-    }
-}
-
-type Overrides = HashMap<(String, String), EndpointOverride>;
-
-/// The configured weight counts, unless an operator said otherwise.
-fn set_weights(snapshot: &Snapshot, overrides: &Overrides) {
-    for upstream in &snapshot.upstreams {
-        set_weights_of(upstream, overrides);
-    }
-}
-
-/// The same for these upstreams alone.
-pub(super) fn set_overrides(snapshot: &Snapshot, names: &[Arc<str>], overrides: &Overrides) {
-    for upstream in names.iter().filter_map(|name| snapshot.upstream(name)) {
-        set_weights_of(upstream, overrides);
-    }
-}
-
-fn set_weights_of(upstream: &Upstream, overrides: &Overrides) {
-    for endpoint in &upstream.endpoints {
-        let set = if overrides.is_empty() {
-            None
-        } else {
-            overrides.get(&(upstream.name.to_string(), endpoint.name.to_string()))
-        };
-        endpoint.live.set_weight(set.and_then(|set| set.weight).unwrap_or(endpoint.weight));
-        if let Some(set) = set {
-            endpoint.live.set_mode(mode_of(set.mode));
-        }
     }
 }
 

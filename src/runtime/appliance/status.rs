@@ -84,7 +84,6 @@ impl Gateway {
         let (endpoint, meter) = (upstream.endpoints.get(at)?, upstream.endpoint_meters.get(at)?);
         let told = tellings.get(&endpoint.live.id);
         let totals = meter.sum();
-        let key = (upstream.name.to_string(), endpoint.name.to_string());
         let reason = match (told, &upstream.health) {
             (Some(told), _) => told.reason.clone(),
             (None, None) => "no health check is configured".to_owned(),
@@ -103,7 +102,7 @@ impl Gateway {
             in_flight: endpoint.live.in_flight(),
             requests: totals.requests,
             errors: totals.server_errors,
-            overridden: self.state().overrides.get(&key).cloned(),
+            overridden: self.state().overrides.of(&upstream.name, &endpoint.name).cloned(),
             origin: upstream.membership.origin(at).to_owned(),
             ..EndpointStatus::default()
         })
