@@ -175,9 +175,20 @@ impl Worker {
         let new = || {
             let limits = PoolLimits { idle_max: IDLE_PER_ENDPOINT_MAX, idle_age: upstream.idle };
             let (deadlines, buffers) = (self.deadlines.clone(), self.pool_buffers.clone());
-            Pool::new(Arc::clone(&endpoint.name), endpoint.address, limits, deadlines, buffers)
+            let pool = Pool::new(Arc::clone(&endpoint.name), endpoint.address, limits, deadlines, buffers);
+            pool.join(endpoint.live.id);
+            pool
         };
         Rc::clone(all.entry(endpoint.live.id).or_insert_with(new))
+    }
+
+    /// Ends what is in flight to an endpoint, by its [`Live::id`](crate::upstream::endpoint::Live::id), and closes what
+    /// is not.
+    pub fn cut(&self, endpoint: u64) {
+        if let Some(pool) = self.pools.borrow().get(&endpoint) {
+            pool.close_all();
+        }
+        self.deadlines.cut(endpoint);
     }
 
     /// Closes connections that have been unused too long, for ever. The worker spawns it.

@@ -99,6 +99,8 @@ pub struct Pool {
     buffers: Buffers,
     idle: RefCell<Vec<Idle>>,
     open: Rc<Cell<usize>>,
+    /// What the deadlines of its connections are cut by.
+    group: Cell<u64>,
     /// Connections of an earlier generation are not taken back.
     generation: Cell<u32>,
     /// The idle limit that the endpoint stated in its `Keep-Alive` field.
@@ -155,6 +157,7 @@ impl Pool {
             buffers,
             idle: RefCell::default(),
             open: Rc::default(),
+            group: Cell::new(0),
             generation: Cell::new(0),
             stated: Cell::new(None),
             observed: Cell::new(None),
@@ -181,10 +184,16 @@ impl Pool {
         self.idle.borrow().len()
     }
 
+    /// Connections that are opened from now on end when this group of deadlines is cut.
+    pub fn join(&self, group: u64) {
+        self.group.set(group);
+    }
+
     /// Opens a connection.
     pub async fn connect(self: &Rc<Self>, timeout: Duration) -> Result<Connection, Fault> {
         let open = Open::new(&self.open);
         let deadline = self.deadlines.guard(timeout);
+        deadline.join(self.group.get());
         let stream = connect(self.address, &deadline).await.map_err(|error| match error {
             ConnectError::TimedOut => Fault::ConnectTimeout { endpoint: Arc::clone(&self.endpoint), after: timeout },
             failed @ ConnectError::Failed(_) => {

@@ -11,6 +11,8 @@ mod abuse;
 
 mod auth;
 
+mod discovery;
+
 mod drain;
 
 mod http1;
@@ -22,6 +24,8 @@ mod limit;
 mod passthrough;
 
 mod proxy_protocol;
+
+mod overrides;
 
 mod refusals;
 

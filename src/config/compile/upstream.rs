@@ -13,6 +13,7 @@ use weirgate_store::model::{self, Model, RetryCondition};
 
 use super::{Given, Indices};
 use crate::balance::Balance;
+use crate::config::membership::Membership;
 use crate::config::snapshot::{HealthPlan, Upstream};
 use crate::observe::Metered;
 use crate::upstream::endpoint::{Endpoint, Live};
@@ -32,6 +33,13 @@ pub(super) fn upstreams(model: &Model, given: &Given<'_>) -> (Vec<Arc<Upstream>>
     (all, indices)
 }
 
+/// One upstream with the endpoints that are known now.
+pub(super) fn again(model: &Model, name: &str, given: &Given<'_>) -> Option<Upstream> {
+    let upstream = model.upstreams.get(name)?;
+    let earlier = given.previous.and_then(|snapshot| snapshot.upstream(name));
+    Some(one(&Arc::from(name), upstream, earlier, given))
+}
+
 /// The upstreams that run now, by name: a search per upstream would be quadratic.
 fn earlier<'s>(given: &Given<'s>) -> HashMap<&'s str, &'s Arc<Upstream>> {
     let upstreams = given.previous.map(|snapshot| snapshot.upstreams.as_slice()).unwrap_or_default();
@@ -48,7 +56,8 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         };
         Arc::new(Endpoint::new(written.address, written.weight, written.backup, live))
     };
-    let endpoints: Vec<_> = upstream.endpoints.iter().map(endpoint).collect();
+    let (members, membership) = Membership::of(name, upstream, given.found);
+    let endpoints: Vec<_> = members.iter().map(endpoint).collect();
     let meter = |endpoint: &Arc<Endpoint>| given.meters.meter(Metered::Endpoint, &format!("{name}/{}", endpoint.name));
     Upstream {
         id: earlier.map_or_else(next_id, |upstream| upstream.id),
@@ -56,6 +65,7 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         balance: balance(upstream.balance),
         endpoint_meters: endpoints.iter().map(meter).collect(),
         endpoints,
+        membership,
         retry: retry_rules(&upstream.retry),
         connect: upstream.timeouts.connect.0,
         response: upstream.timeouts.response.0,

@@ -11,7 +11,7 @@ const BASE: &str = "[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n
 /// Lines before the text of a row.
 const BASE_LINES: u32 = 4;
 
-type Row = (&'static str, ProblemCode, &'static str, u32);
+type Row<'t> = (&'t str, ProblemCode, &'static str, u32);
 
 #[track_caller]
 fn problems(rows: &[Row]) {
@@ -319,4 +319,29 @@ fn a_file_full_of_mistakes_gives_a_bounded_list() {
     let dangling: String = (0..3_000).map(|n| format!("[routes.r{n}]\nupstream = \"u{n}\"\n")).collect();
     let found = parse_and_check(&dangling).expect_err("it has thousands of mistakes");
     assert_eq!(found.len(), crate::parse::PROBLEMS_MAX);
+}
+
+#[test]
+fn sources_of_endpoints() {
+    let row = |source: &str, path: &str| {
+        let text = format!("[upstreams.a]\ndiscovery = {source}\n[routes.a]\nupstream = \"a\"\n");
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str())).collect();
+        let want: Vec<_> = (!path.is_empty()).then_some((BadValue, path)).into_iter().collect();
+        assert_eq!(seen, want, "row {source:?}\n{found:#?}");
+    };
+    row("{ dns = \"shop.internal:8080\" }", "");
+    row("{ dns = \"shop.internal.:8080\" }", "");
+    row("{ srv = \"_http._tcp.shop.internal\" }", "");
+    row("{ file = { path = \"/etc/weirgate/shop\" } }", "");
+    row("{ lease = {} }", "");
+    for dns in ["shop.internal", "shop.internal:0", "shop..internal:80", "-a:80", "sh op:80", ":80"] {
+        row(&format!("{{ dns = \"{dns}\" }}"), "upstreams.a.discovery.dns");
+    }
+    for srv in ["", "http.tcp", "_http._tcp.a:80"] {
+        row(&format!("{{ srv = \"{srv}\" }}"), "upstreams.a.discovery.srv");
+    }
+    row("{ file = { path = \"shop\" } }", "upstreams.a.discovery.file.path");
+    row("{ lease = { ttl = \"500ms\" } }", "upstreams.a.discovery.lease.ttl");
+    row("{ lease = { ttl = \"2d\" } }", "upstreams.a.discovery.lease.ttl");
 }
