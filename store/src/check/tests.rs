@@ -11,10 +11,10 @@ const BASE: &str = "[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n
 /// Lines before the text of a row.
 const BASE_LINES: u32 = 4;
 
-type Row<'t> = (&'t str, ProblemCode, &'static str, u32);
+type Row<'a> = (&'a str, ProblemCode, &'a str, u32);
 
 #[track_caller]
-fn problems(rows: &[Row]) {
+fn problems(rows: &[Row<'_>]) {
     for (text, code, path, line) in rows {
         let found = parse_and_check(&format!("{BASE}{text}")).err().unwrap_or_default();
         let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
@@ -24,7 +24,7 @@ fn problems(rows: &[Row]) {
 }
 
 #[track_caller]
-fn warnings(rows: &[Row]) {
+fn warnings(rows: &[Row<'_>]) {
     for (text, code, path, line) in rows {
         let (_, found) = parse_and_check(&format!("{BASE}{text}")).unwrap_or_else(|p| panic!("row {text:?}\n{p:#?}"));
         let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
