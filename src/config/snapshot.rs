@@ -19,6 +19,7 @@ use crate::route::Table;
 use crate::tls::certificate::ServedCertificate;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
+use crate::upstream::limits::Overload;
 use crate::upstream::retry;
 
 /// One compiled configuration.
@@ -75,6 +76,8 @@ pub struct Route {
     /// In running order.
     pub policies: Vec<Policy>,
     pub upstream: u32,
+    /// How much its requests wait in the queue of an upstream; 0 goes first.
+    pub urgency: u8,
     pub max_body: Option<u64>,
     pub meter: Arc<Meter>,
 }
@@ -90,6 +93,7 @@ pub struct Upstream {
     /// One per endpoint, in the same order.
     pub endpoint_meters: Vec<Arc<Meter>>,
     pub retry: retry::Rules,
+    pub overload: Overload,
     pub connect: Duration,
     pub response: Duration,
     pub idle: Duration,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::journey::Journey;
 use super::super::worker::UpstreamMemory;
+use super::admit::has_room;
 use super::attempt::Attempts;
 use crate::balance::{Candidate, Choice};
 use crate::config::snapshot::Upstream;
@@ -18,8 +19,9 @@ pub(super) fn pick(
     attempts: &Attempts,
 ) -> Result<Choice, Fault> {
     let view = |at: usize| {
-        let mut candidate = upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or(NOBODY);
-        candidate.usable &= !attempts.tried.contains(&at);
+        let Some(endpoint) = upstream.endpoints.get(at) else { return NOBODY };
+        let mut candidate = endpoint.candidate();
+        candidate.usable &= !attempts.tried.contains(&at) && has_room(journey, upstream, endpoint);
         candidate
     };
     let ask = journey.worker.ask(journey.x.client_ip);

@@ -10,6 +10,7 @@ use weirgate_store::model::ListenerProtocol;
 use weirgate_store::wire::{EndpointStatus, ListenerStatus, UpstreamStatus};
 
 use super::Gateway;
+use crate::clock;
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::runtime::checker::{Tellings, wire_health};
 use crate::upstream::health::State;
@@ -70,7 +71,7 @@ impl Gateway {
             balance: upstream.balance.to_string(),
             usable: u32::try_from(usable.count()).unwrap_or(u32::MAX),
             endpoints,
-            ..UpstreamStatus::default()
+            ..load_of(upstream)
         }
     }
 
@@ -95,11 +96,30 @@ impl Gateway {
             configured_weight: endpoint.weight,
             backup: endpoint.backup,
             in_flight: endpoint.live.in_flight(),
+            connections: endpoint.live.load.connections(),
             requests: totals.requests,
             errors: totals.server_errors,
             overridden: self.state().overrides.get(&key).cloned(),
             ..EndpointStatus::default()
         })
+    }
+}
+
+/// What an upstream carries, what waits for it, and what stands in the way.
+fn load_of(upstream: &Upstream) -> UpstreamStatus {
+    let (overload, load) = (&upstream.overload, &upstream.overload.load);
+    let left = overload.breaker.and_then(|_| load.breaker.left(clock::since_start_ns()));
+    UpstreamStatus {
+        queued: load.queue.waiting(),
+        requests: load.requests(),
+        connections: load.connections(),
+        queue_timeouts: load.queue.timeouts(),
+        queue_us: load.queue.waited_us(),
+        hedges: load.hedges.load(Ordering::Relaxed),
+        breaker_open: left.is_some(),
+        requests_max: overload.limits.adaptive.map(|_| load.requests_max(&overload.limits)),
+        trouble: left.map(|left| format!("the circuit breaker is open, for {left:.1?} more: {}", load.breaker.why())),
+        ..UpstreamStatus::default()
     }
 }
 

@@ -181,7 +181,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
         "listeners.dns.protocol",
         "listeners.dns.upstream",
         "upstreams.shop.outlier",
-        "upstreams.shop.limits",
         "upstreams.shop.slow_start",
         "upstreams.catalog.protocol",
         "routes.orders.policies[2].cors",
