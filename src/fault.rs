@@ -107,7 +107,9 @@ pub enum Fault {
     TryTimeout { endpoint: Arc<str>, after: Duration },
     #[error("upstream {upstream} is full ({reason}) and its queue, too: {waiting} wait, as many as may")]
     QueueFull { upstream: Arc<str>, reason: String, waiting: u32 },
-    #[error("upstream {upstream} is full ({reason}) and no place became free in the {waited:?} that a request may wait")]
+    #[error(
+        "upstream {upstream} is full ({reason}) and no place became free in the {waited:?} that a request may wait"
+    )]
     QueueTimeout { upstream: Arc<str>, reason: String, waited: Duration },
     #[error("the circuit breaker of upstream {upstream} is open, for {left:?} more: {reason}")]
     BreakerOpen { upstream: Arc<str>, left: Duration, reason: String },

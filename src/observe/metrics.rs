@@ -171,9 +171,7 @@ impl Page {
     }
 
     fn endpoints(&mut self, upstreams: &[UpstreamStatus]) {
-        for family in
-            [names::ENDPOINT_UP, names::ENDPOINT_IN_FLIGHT, names::ENDPOINT_CONNECTIONS, names::OVERRIDDEN]
-        {
+        for family in [names::ENDPOINT_UP, names::ENDPOINT_IN_FLIGHT, names::ENDPOINT_CONNECTIONS, names::OVERRIDDEN] {
             self.head(family);
             let all = upstreams.iter().flat_map(|upstream| upstream.endpoints.iter().map(move |e| (upstream, e)));
             for (upstream, endpoint) in all.take(OBJECTS_MAX) {

@@ -3,9 +3,11 @@
 //! they get slower (a gradient, as in Netflix's concurrency-limits and Envoy's adaptive concurrency).
 //!
 //! [`Gradient`] is the rule, pure and without a clock; [`Adaptive`] collects replies of all workers into windows and
-//! lets one worker at a time apply it. What is known of the latency without load is the least that was ever seen, but
-//! a service may get slower for good: then the limit falls to its floor, and what is measured there, with so little in
-//! flight, is the new latency without load.
+//! lets one worker at a time apply it. What is known of the latency without load is the least that was ever seen. That
+//! can be wrong both ways: too much if there was never little enough in flight to see less, too little if the service
+//! got slower for good. So from time to time the limit is halved for a moment. If replies get faster by that, there is
+//! a queue at the service, and what is seen then counts if it is less; if they do not, there is none, and what is seen
+//! is the latency without load.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -25,8 +27,12 @@ const GRADIENT_MIN: f64 = 0.5;
 /// The part of each step that is taken: one odd window does not halve the limit.
 const SMOOTHING: f64 = 0.5;
 
-/// Windows at the floor after which what is measured there is taken to be the latency without load.
-const FLOOR_WINDOWS: u32 = 20;
+/// Windows between two looks at what replies take with half as many requests in flight, and how long a look is.
+const LOOK_EVERY: u32 = 100;
+const LOOK_WINDOWS: u32 = 3;
+
+/// A look has found faster replies if they take less than this share of what they took before.
+const FASTER: f64 = 0.8;
 
 /// How fast the latency without load follows what is measured while the limit holds nobody back.
 const DRIFT: f64 = 0.05;
@@ -54,7 +60,21 @@ pub struct Gradient {
     limit: f64,
     /// The latency without load; 0 until the first window.
     unloaded_us: f64,
-    at_floor: u32,
+    windows: u32,
+    /// The latency of late, smoothed.
+    mean_us: f64,
+    look: Option<Look>,
+}
+
+/// A look at what replies take with half as many in flight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Look {
+    windows: u32,
+    /// The limit before, and what replies took under it.
+    limit: f64,
+    mean_us: f64,
+    /// The least that was seen.
+    least_us: f64,
 }
 
 impl Gradient {
@@ -66,6 +86,11 @@ impl Gradient {
         if self.unloaded_us == 0.0 || mean < self.unloaded_us {
             self.unloaded_us = mean;
         }
+        if let Some(look) = self.look {
+            self.go_on_looking(look, mean);
+            return self.rounded();
+        }
+        self.mean_us = if self.mean_us == 0.0 { mean } else { self.mean_us + (mean - self.mean_us) * SMOOTHING };
         if f64::from(seen.busiest) * 2.0 < self.limit {
             // Nobody was held back, so this is the latency without load, and it says nothing about the limit.
             self.unloaded_us += (mean - self.unloaded_us) * DRIFT;
@@ -75,20 +100,32 @@ impl Gradient {
         // The root is the room in which a queue of ours may form and show that there is more to get.
         let target = self.limit * gradient + self.limit.sqrt();
         self.limit = (self.limit + (target - self.limit) * SMOOTHING).clamp(least, most);
-        self.watch_floor(least, mean);
+        self.begin_to_look(least);
         self.rounded()
     }
 
-    fn watch_floor(&mut self, least: f64, mean: f64) {
-        // The root keeps a falling limit a little above its floor.
-        if self.limit > least + least.sqrt().max(1.0) * 2.0 || mean <= self.unloaded_us * TOLERANCE {
-            self.at_floor = 0;
+    fn begin_to_look(&mut self, least: f64) {
+        self.windows += 1;
+        if self.windows >= LOOK_EVERY {
+            let look = Look { windows: 0, limit: self.limit, mean_us: self.mean_us, least_us: f64::INFINITY };
+            (self.windows, self.look) = (0, Some(look));
+            self.limit = (self.limit / 2.0).max(least);
+        }
+    }
+
+    fn go_on_looking(&mut self, mut look: Look, mean: f64) {
+        look.windows += 1;
+        if look.windows > 1 {
+            // Not the first: what it saw was begun under the limit before.
+            look.least_us = look.least_us.min(mean);
+        }
+        if look.windows < LOOK_WINDOWS {
+            self.look = Some(look);
             return;
         }
-        self.at_floor += 1;
-        if self.at_floor >= FLOOR_WINDOWS {
-            (self.unloaded_us, self.at_floor) = (mean, 0);
-        }
+        let is_faster = look.least_us < look.mean_us * FASTER;
+        self.unloaded_us = if is_faster { self.unloaded_us.min(look.least_us) } else { look.least_us };
+        (self.limit, self.look) = (look.limit, None);
     }
 
     fn rounded(&self) -> u32 {
@@ -132,7 +169,8 @@ impl Adaptive {
         }
         self.began_ns.store(now_ns, Ordering::Relaxed);
         let (count, sum) = (self.count.swap(0, Ordering::Relaxed), self.sum_us.swap(0, Ordering::Relaxed));
-        let seen = Seen { mean_us: sum as f64 / f64::from(count.max(1)), busiest: self.busiest.swap(0, Ordering::Relaxed) };
+        let seen =
+            Seen { mean_us: sum as f64 / f64::from(count.max(1)), busiest: self.busiest.swap(0, Ordering::Relaxed) };
         let limit = gradient.update(bounds, seen);
         self.limit.swap(limit, Ordering::Relaxed) < limit
     }
@@ -175,8 +213,8 @@ mod tests {
         after(&mut gradient, 40, 1_000.0, true);
         let floor = (0..15).map(|_| after(&mut gradient, 1, 9_000.0, true)).min().expect("some");
         assert!(floor <= 20, "it falls to its floor first: {floor}");
-        let grown = after(&mut gradient, 100, 9_000.0, true);
-        assert!(grown > 100, "and grows from there: {grown}");
+        let grown = after(&mut gradient, 180, 9_000.0, true);
+        assert!(grown > 100, "and grows once it was looked at: {grown}");
     }
 
     #[test]

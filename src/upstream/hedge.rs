@@ -22,19 +22,13 @@ pub struct Rules {
 }
 
 /// The last replies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Recent {
     micros: Vec<u32>,
     at: usize,
     fresh: usize,
     /// What was reckoned last, and for which percentile.
     slow: Option<(u32, Duration)>,
-}
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self { micros: Vec::new(), at: 0, fresh: 0, slow: None }
-    }
 }
 
 impl Recent {

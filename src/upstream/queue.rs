@@ -6,7 +6,9 @@
 //! behind a lock that only requests to a full upstream ever take: everybody else reads one number. A place is not
 //! handed over but called out: who is called tries like anybody else, and while anyone waits a newcomer joins the line
 //! instead of trying. A call is never lost: it stays with the waiter until that one hears it, and goes on to the next
-//! if that one leaves.
+//! if that one leaves. Calls go out in the order of the line; whoever is called keeps the call though a more urgent one
+//! may join before it runs, so an inversion lasts no longer than a task takes to be woken. Who is not urgent has no
+//! promise but the end of its time.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -13,6 +13,8 @@ mod auth;
 
 mod drain;
 
+mod failover;
+
 mod http1;
 
 mod http2;
@@ -22,6 +24,8 @@ mod limit;
 mod refusals;
 
 mod regression;
+
+mod overload;
 
 mod reload;
 

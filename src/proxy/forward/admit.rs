@@ -138,9 +138,10 @@ fn take(
         return Ok(None);
     }
     for _ in 0..RACES_MAX {
+        attempts.met_full.set(false);
         let choice = match pick(journey, upstream, memory, attempts) {
             Ok(choice) => choice,
-            Err(_) if attempts.tried.is_empty() && is_crowded(journey, upstream) => break,
+            Err(_) if attempts.tried.is_empty() && attempts.met_full.get() => break,
             Err(fault) => return Err(fault),
         };
         if journey.passage.place.is_none() {
@@ -172,15 +173,6 @@ pub(super) fn has_room(journey: &Journey, upstream: &Upstream, endpoint: &Endpoi
             || journey.worker.pool_of(upstream, endpoint).idle() > 0
     };
     endpoint.live.in_flight() < limits.requests_of(&endpoint.live) && may_connect()
-}
-
-/// Whether there is an endpoint that only the limits keep from taking a request.
-fn is_crowded(journey: &Journey, upstream: &Upstream) -> bool {
-    let usable = upstream.endpoints.iter().filter(|endpoint| {
-        let candidate = endpoint.candidate();
-        candidate.usable && candidate.weight > 0
-    });
-    usable.into_iter().any(|endpoint| !has_room(journey, upstream, endpoint))
 }
 
 /// Waits in the queue for a place.

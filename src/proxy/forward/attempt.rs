@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Attempts at endpoints, one after the other, until one answers or another cannot help.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -32,11 +33,20 @@ pub(super) struct Attempts {
     again: Option<Choice>,
     /// Whether a limit of connections stood in the way, so that the request goes back to the queue.
     pub(super) is_crowded: bool,
+    /// Whether the last pick met an endpoint that only its limits keep from taking a request.
+    pub(super) met_full: Cell<bool>,
 }
 
 impl Attempts {
     fn new() -> Self {
-        Self { tried: TriedEndpoints::new(), failed: 0, stale: 0, again: None, is_crowded: false }
+        Self {
+            tried: TriedEndpoints::new(),
+            failed: 0,
+            stale: 0,
+            again: None,
+            is_crowded: false,
+            met_full: Cell::default(),
+        }
     }
 
     /// Whether nothing was tried before what is being tried now.
@@ -48,7 +58,7 @@ impl Attempts {
     pub(super) fn beside(&self, journey: &Journey) -> Self {
         let mut tried = self.tried.clone();
         tried.extend(journey.attempts.last().map(|attempt| attempt.choice.index));
-        Self { tried, again: None, ..*self }
+        Self { tried, failed: self.failed, stale: self.stale, ..Self::new() }
     }
 
     /// What is known once what is being tried now has failed.
@@ -59,11 +69,7 @@ impl Attempts {
 }
 
 /// Tries endpoints until there is a reply to hand on.
-pub(super) async fn all<B>(
-    journey: &mut Journey,
-    going: Going<'_>,
-    body: B,
-) -> Result<Forwarded<Sendable<B>>, Fault>
+pub(super) async fn all<B>(journey: &mut Journey, going: Going<'_>, body: B) -> Result<Forwarded<Sendable<B>>, Fault>
 where
     B: RequestBody,
 {
@@ -190,6 +196,7 @@ where
     if pick(journey, upstream, memory, &next).is_err() {
         return None;
     }
-    let body = if forwarded.reply.body.has_request() || supply.is_left() { retry::Body::InHand } else { retry::Body::Spent };
+    let body =
+        if forwarded.reply.body.has_request() || supply.is_left() { retry::Body::InHand } else { retry::Body::Spent };
     decide(journey, upstream, memory, &mut next, fault, body).ok()
 }

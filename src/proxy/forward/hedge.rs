@@ -101,13 +101,16 @@ enum Ended<B> {
     Late(Duration),
 }
 
+/// An attempt under way.
+type Running<'a, B> = Pin<Box<dyn Future<Output = (Answered<B>, Left<B>)> + 'a>>;
+
 /// A second copy under way.
 struct Copied<'a, B> {
     choice: Choice,
     endpoint: Arc<Endpoint>,
     in_flight: InFlight,
     _place: Option<Place>,
-    run: Pin<Box<dyn Future<Output = (Answered<B>, Left<B>)> + 'a>>,
+    run: Running<'a, B>,
     fault: Option<Fault>,
 }
 
@@ -229,7 +232,9 @@ impl<B: RequestBody> Race<'_, B> {
     fn begin_copy(&mut self) {
         let Going { upstream, memory, .. } = self.going;
         let elsewhere = self.attempts.beside(self.journey);
-        let Some((choice, in_flight, place)) = admit::second(self.journey, upstream, memory, &elsewhere) else { return };
+        let Some((choice, in_flight, place)) = admit::second(self.journey, upstream, memory, &elsewhere) else {
+            return;
+        };
         let Ok(endpoint) = admit::endpoint_of(upstream, choice).cloned() else { return };
         let Some(body) = self.supply.next() else { return };
         if !retry::allows_copy(&upstream.retry, &mut memory.budget.borrow_mut(), clock::since_start_ns()) {

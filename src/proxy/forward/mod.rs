@@ -47,7 +47,11 @@ pub struct Forwarded<B> {
 }
 
 /// Sends the request to an endpoint of its route's upstream and waits for the head of the reply.
-pub async fn forward<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<Forwarded<Sendable<B>>, Fault>
+pub async fn forward<B>(
+    journey: &mut Journey,
+    framing: &RequestFraming,
+    body: B,
+) -> Result<Forwarded<Sendable<B>>, Fault>
 where
     B: RequestBody,
 {

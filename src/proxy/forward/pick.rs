@@ -21,7 +21,11 @@ pub(super) fn pick(
     let view = |at: usize| {
         let Some(endpoint) = upstream.endpoints.get(at) else { return NOBODY };
         let mut candidate = endpoint.candidate();
-        candidate.usable &= !attempts.tried.contains(&at) && has_room(journey, upstream, endpoint);
+        candidate.usable &= !attempts.tried.contains(&at);
+        if candidate.usable && !has_room(journey, upstream, endpoint) {
+            attempts.met_full.set(true);
+            candidate.usable = false;
+        }
         candidate
     };
     let ask = journey.worker.ask(journey.x.client_ip);

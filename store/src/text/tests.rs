@@ -134,8 +134,7 @@ fn overload() -> impl Strategy<Value = (UpstreamLimits, Option<Breaker>, Option<
             open_max,
         },
     );
-    let hedge =
-        (0..=100_u16, span()).prop_map(|(percentile, after)| Hedge { percentile: Percent(percentile), after });
+    let hedge = (0..=100_u16, span()).prop_map(|(percentile, after)| Hedge { percentile: Percent(percentile), after });
     let limits = prop_oneof![Just(UpstreamLimits::default()), limits];
     (limits, option::of(breaker), option::of(hedge))
 }
@@ -197,8 +196,11 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
-    (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>()))
-        .prop_map(|(groups, api_keys, urgency)| Consumer { groups, api_keys, urgency })
+    (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>())).prop_map(|(groups, api_keys, urgency)| Consumer {
+        groups,
+        api_keys,
+        urgency,
+    })
 }
 
 /// A model with objects of every kind.
