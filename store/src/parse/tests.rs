@@ -142,13 +142,13 @@ fn what_is_not_built_yet_is_refused_by_name() {
             &[(NotSupported, "listeners.p.protocol", 3), (NotSupported, "listeners.p.upstream", 4)],
         ),
         (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nlimits = {}\nprotocol = \"h2c\"\n",
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nzone = { prefer = \"a\" }\nprotocol = \"h2c\"\n",
             &[
                 (NotSupported, "upstreams.u.endpoints[0].address", 2),
                 (NotSupported, "upstreams.u.balance", 3),
                 (NotSupported, "upstreams.u.outlier", 4),
                 (NotSupported, "upstreams.u.slow_start", 5),
-                (NotSupported, "upstreams.u.limits", 6),
+                (NotSupported, "upstreams.u.zone", 6),
                 (NotSupported, "upstreams.u.protocol", 7),
             ],
         ),
