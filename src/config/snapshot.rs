@@ -21,6 +21,7 @@ use crate::route::Table;
 use crate::tls::certificate::ServedCertificate;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
+use crate::upstream::limits::Overload;
 use crate::upstream::retry;
 
 /// One compiled configuration. Its parts are shared, so that one with another upstream costs no copy of the rest.
@@ -90,6 +91,8 @@ pub struct Route {
     /// In running order.
     pub policies: Vec<Policy>,
     pub upstream: u32,
+    /// How much its requests wait in the queue of an upstream; 0 goes first.
+    pub urgency: u8,
     pub max_body: Option<u64>,
     pub meter: Arc<Meter>,
 }
@@ -107,6 +110,7 @@ pub struct Upstream {
     /// Which of them are written, and where the others come from.
     pub membership: Membership,
     pub retry: retry::Rules,
+    pub overload: Overload,
     pub connect: Duration,
     pub response: Duration,
     pub idle: Duration,

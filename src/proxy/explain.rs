@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ::http::{Method, Uri};
 use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
 
-use super::edge;
+use super::{edge, forward};
 use crate::balance::{Ask, Turns};
 use crate::clock;
 use crate::config::snapshot::{Route, Snapshot, Upstream};
@@ -65,6 +65,12 @@ pub fn explain(
     reply.route = Some(route.name.to_string());
     if let Err((lines, fault)) = explain_policies(route, credentials, &mut asked, &mut reply) {
         return Ok(refused(reply, "policies", &fault, lines));
+    }
+    if let Some(upstream) = snapshot.upstream_of(route) {
+        match forward::explain_limits(upstream) {
+            Ok(step) => reply.steps.extend(step),
+            Err(fault) => return Ok(refused(reply, "limits", &fault, Vec::new())),
+        }
     }
     Ok(explain_balance(snapshot, route, &asked, reply))
 }
@@ -173,7 +179,7 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
     };
     reply.upstream = Some(upstream.name.to_string());
     let ask = Ask { source: asked.client_ip, seed: fastrand::u64(..) };
-    let view = |at: usize| upstream.endpoints.get(at).map_or(super::forward::NOBODY, |endpoint| endpoint.candidate());
+    let view = |at: usize| upstream.endpoints.get(at).map_or(forward::NOBODY, |endpoint| endpoint.candidate());
     let details = endpoint_lines(upstream);
     let Some(choice) = upstream.balance.pick(&Turns::default(), ask, upstream.endpoints.len(), view) else {
         let reason = details.join(", ");

@@ -9,7 +9,7 @@ use ::http::Method;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 
-use super::http::{self, RequestBody};
+use super::http::{self, ReplyTo, RequestBody};
 use super::journey::Journey;
 use super::reply::{Content, Reply};
 use super::worker::{LocalSnapshot, Worker};
@@ -52,7 +52,7 @@ pub(super) enum Next {
     /// It is cut.
     Gone,
     /// It becomes a tunnel.
-    Tunnel(Box<(Journey, Reply<client::RequestBody>)>),
+    Tunnel(Box<(Journey, ReplyTo<client::RequestBody>)>),
 }
 
 /// Serves requests until the connection ends.

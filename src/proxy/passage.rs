@@ -85,7 +85,7 @@ impl Passage {
         let choice = upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), view);
         let choice: Choice = choice.ok_or_else(|| self.nobody(upstream))?;
         let endpoint = upstream.endpoints.get(choice.index).ok_or(Fault::Internal("picked past the end"))?;
-        self.attempts.push(Attempt { choice, fault: None });
+        self.attempts.push(Attempt { choice, fault: None, note: None });
         self.in_flight = Some(endpoint.live.begin());
         *self.presence.endpoint.borrow_mut() = Some((Arc::clone(&upstream.name), Arc::clone(&endpoint.name)));
         Ok(Arc::clone(endpoint))

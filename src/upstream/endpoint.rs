@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::health::State;
+use super::limits::EndpointLoad;
 use crate::balance::{Candidate, identity};
 
 /// What an operator has set over the configuration.
@@ -38,6 +39,7 @@ pub struct Live {
     in_flight: AtomicU32,
     /// Set by a worker that could not connect, so that the next check comes at once.
     suspect: AtomicBool,
+    pub load: EndpointLoad,
 }
 
 impl Live {
@@ -52,6 +54,7 @@ impl Live {
             share: AtomicU8::new(SHARE_WHOLE),
             in_flight: AtomicU32::new(0),
             suspect: AtomicBool::new(false),
+            load: EndpointLoad::default(),
         }
     }
 
@@ -105,6 +108,13 @@ impl Live {
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight { live: Arc::clone(self) }
+    }
+
+    /// The same, if fewer than `most` are in flight.
+    pub fn try_begin(self: &Arc<Self>, most: u32) -> Option<InFlight> {
+        let more = |now: u32| (now < most).then(|| now + 1);
+        self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(InFlight { live: Arc::clone(self) })
     }
 
     /// Notes that a connection failed; the next [`Live::take_suspicion`] says so once.

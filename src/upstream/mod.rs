@@ -2,8 +2,13 @@
 //! The side of the endpoints: connections to them, which of them live, and when to try another.
 //!
 //! `endpoint` is the live state that workers and the control side share; `connect`, `pool` and `connection` belong to
-//! one worker and are never shared; `discovery`, `health` and `retry` decide and do no I/O (but for the probe). Nothing here knows
-//! a route or a policy.
+//! one worker and are never shared; `discovery`, `health` and `retry` decide and do no I/O (but for the probe). `limits`,
+//! `queue`, `breaker` and `adaptive` keep an upstream from more than it can carry, over all workers. Nothing here knows a
+//! route or a policy.
+
+pub mod adaptive;
+
+pub mod breaker;
 
 pub mod connect;
 
@@ -15,7 +20,13 @@ pub mod endpoint;
 
 pub mod health;
 
+pub mod hedge;
+
+pub mod limits;
+
 pub mod pool;
+
+pub mod queue;
 
 mod reply_body;
 

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 
 use super::connect::{ConnectError, connect};
 use super::connection::Connection;
+use super::limits::OpenConnection;
 use crate::clock::{Deadline, Deadlines};
 use crate::fault::Fault;
 
@@ -125,18 +126,27 @@ pub(super) struct Socket {
 
 /// Counts one connection while it exists.
 #[derive(Debug)]
-pub struct Open(Rc<Cell<usize>>);
+pub struct Open {
+    count: Rc<Cell<usize>>,
+    /// Its place among the connections of all workers.
+    pub(super) everywhere: Option<OpenConnection>,
+}
 
 impl Open {
     fn new(count: &Rc<Cell<usize>>) -> Self {
         count.set(count.get() + 1);
-        Self(Rc::clone(count))
+        Self { count: Rc::clone(count), everywhere: None }
+    }
+
+    /// Whether it has to be closed instead of kept unused, because another worker has requests and no connection.
+    fn is_wanted(&self) -> bool {
+        self.everywhere.as_ref().is_some_and(OpenConnection::is_wanted)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.count.set(self.count.get().saturating_sub(1));
     }
 }
 
@@ -236,6 +246,9 @@ impl Pool {
         if stated.is_some() {
             self.stated.set(stated);
         }
+        if socket.open.is_wanted() {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if generation == self.generation.get() && idle.len() < self.limits.idle_max {
             socket.deadline.release();
@@ -255,6 +268,28 @@ impl Pool {
             }
             age < limit && liveness == Liveness::Alive
         });
+    }
+
+    /// Closes idle connections, the oldest first, for as long as requests on other workers wait for one.
+    pub fn close_wanted(&self) {
+        loop {
+            let is_wanted = self.idle.borrow().first().is_some_and(|idle| idle.socket.open.is_wanted());
+            if !is_wanted {
+                return;
+            }
+            // Out of the list first: closing one calls whoever waits.
+            let oldest = self.idle.borrow_mut().remove(0);
+            drop(oldest);
+        }
+    }
+
+    /// Closes the oldest idle connection, so that a new one may take its place; whether there was one.
+    pub fn close_oldest(&self) -> bool {
+        let oldest = {
+            let mut idle = self.idle.borrow_mut();
+            if idle.is_empty() { None } else { Some(idle.remove(0)) }
+        };
+        oldest.is_some()
     }
 
     /// Closes all idle connections now, and those in use once their reply is over.

@@ -15,6 +15,8 @@ mod discovery;
 
 mod drain;
 
+mod failover;
+
 mod http1;
 
 mod http2;
@@ -30,6 +32,8 @@ mod overrides;
 mod refusals;
 
 mod regression;
+
+mod overload;
 
 mod reload;
 

@@ -16,10 +16,12 @@ use crate::balance::Balance;
 use crate::config::membership::Membership;
 use crate::config::snapshot::{HealthPlan, Upstream};
 use crate::observe::Metered;
+use crate::upstream::adaptive::Bounds;
 use crate::upstream::endpoint::{Endpoint, Live};
 use crate::upstream::health::probe::{Check, HttpCheck, Statuses};
 use crate::upstream::health::{self, State};
-use crate::upstream::retry;
+use crate::upstream::limits::{Limits, Overload};
+use crate::upstream::{breaker, hedge, retry};
 
 pub(super) fn upstreams(model: &Model, given: &Given<'_>) -> (Vec<Arc<Upstream>>, Indices) {
     let mut all = Vec::with_capacity(model.upstreams.len());
@@ -67,6 +69,7 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         endpoints,
         membership,
         retry: retry_rules(&upstream.retry),
+        overload: overload(upstream, earlier),
         connect: upstream.timeouts.connect.0,
         response: upstream.timeouts.response.0,
         idle: upstream.timeouts.idle.0,
@@ -125,6 +128,40 @@ fn retry_rules(written: &model::Retry) -> retry::Rules {
         attempts: written.attempts.saturating_add(1),
         on: written.on.iter().map(cause).collect(),
         percent: u32::from(written.budget.0),
+        per_try: written.per_try.map(|span| span.0),
+        buffer: written.buffer.0,
+    }
+}
+
+/// What bounds it, with the counts of the upstream that ran under this name before.
+fn overload(written: &model::Upstream, earlier: Option<&Arc<Upstream>>) -> Overload {
+    let breaker = written.breaker.as_ref().map(|breaker| breaker::Rules {
+        consecutive: breaker.consecutive_failures,
+        percent: u32::from(breaker.failure_rate.0),
+        requests: breaker.requests,
+        open: breaker.open.0,
+        open_max: breaker.open_max.0,
+    });
+    let hedge = written.hedge.as_ref();
+    Overload {
+        limits: limits(&written.limits),
+        breaker,
+        hedge: hedge.map(|hedge| hedge::Rules { percentile: u32::from(hedge.percentile.0), after: hedge.after.0 }),
+        load: earlier.map(|upstream| Arc::clone(&upstream.overload.load)).unwrap_or_default(),
+    }
+}
+
+fn limits(written: &model::UpstreamLimits) -> Limits {
+    // The file says 0 for no limit, the rules the largest number, so that the request path compares and asks nothing.
+    let limit = |number: u32| if number == 0 { u32::MAX } else { number };
+    Limits {
+        connections: limit(written.connections),
+        requests: limit(written.requests),
+        endpoint_connections: limit(written.endpoint_connections),
+        endpoint_requests: limit(written.endpoint_requests),
+        queue: written.queue,
+        patience: written.queue_timeout.0,
+        adaptive: written.adaptive.as_ref().map(|adaptive| Bounds { least: adaptive.least, most: adaptive.most }),
     }
 }
 

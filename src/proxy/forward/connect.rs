@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A connection to the endpoint that was picked, and the request on it.
 
+use std::sync::Arc;
+
 use super::super::http::RequestBody;
 use super::super::journey::Journey;
 use super::Forwarded;
@@ -16,7 +18,7 @@ use crate::upstream::retry;
 
 /// A connection: a kept one if there is one fit for this request, else a new one.
 pub(super) async fn connect(
-    journey: &mut Journey,
+    journey: &Journey,
     upstream: &Upstream,
     endpoint: &Endpoint,
     is_fresh: bool,
@@ -26,15 +28,22 @@ pub(super) async fn connect(
     if !is_fresh && let Some(connection) = pool.checkout(journey.worker.deadlines.now(), reuse) {
         return Ok(connection);
     }
+    let everywhere = upstream.overload.open(endpoint).or_else(|| {
+        // One of our own that this request must not use makes room for one that it may.
+        if pool.close_oldest() { upstream.overload.open(endpoint) } else { None }
+    });
+    let Some(everywhere) = everywhere else {
+        return Err(Fault::ConnectionLimit { endpoint: Arc::clone(&endpoint.name) });
+    };
     let began = clock::now();
     let connected = pool.connect(upstream.connect).await;
     journey.time(Stage::Connect, began, clock::now());
-    connected
+    connected.map(|connection| connection.counted(everywhere))
 }
 
 /// Sends the request and waits for the head of the reply. A body that was not touched is put back.
 pub(super) async fn send<B>(
-    journey: &mut Journey,
+    journey: &Journey,
     upstream: &Upstream,
     connection: Connection,
     framing: &RequestFraming,

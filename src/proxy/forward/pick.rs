@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::journey::Journey;
 use super::super::worker::UpstreamMemory;
+use super::admit::has_room;
 use super::attempt::Attempts;
 use crate::balance::{Candidate, Choice};
 use crate::config::snapshot::Upstream;
@@ -18,8 +19,13 @@ pub(super) fn pick(
     attempts: &Attempts,
 ) -> Result<Choice, Fault> {
     let view = |at: usize| {
-        let mut candidate = upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or(NOBODY);
+        let Some(endpoint) = upstream.endpoints.get(at) else { return NOBODY };
+        let mut candidate = endpoint.candidate();
         candidate.usable &= !attempts.tried.contains(&at);
+        if candidate.usable && !has_room(journey, upstream, endpoint) {
+            attempts.met_full.set(true);
+            candidate.usable = false;
+        }
         candidate
     };
     let ask = journey.worker.ask(journey.x.client_ip);

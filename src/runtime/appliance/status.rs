@@ -76,7 +76,7 @@ impl Gateway {
                 .source
                 .as_ref()
                 .map(|source| self.discovered().sentence(&upstream.name, source, clock::wall_ms())),
-            ..UpstreamStatus::default()
+            ..load_of(upstream)
         }
     }
 
@@ -100,12 +100,31 @@ impl Gateway {
             configured_weight: endpoint.weight,
             backup: endpoint.backup,
             in_flight: endpoint.live.in_flight(),
+            connections: endpoint.live.load.connections(),
             requests: totals.requests,
             errors: totals.server_errors,
             overridden: self.state().overrides.of(&upstream.name, &endpoint.name).cloned(),
             origin: upstream.membership.origin(at).to_owned(),
             ..EndpointStatus::default()
         })
+    }
+}
+
+/// What an upstream carries, what waits for it, and what stands in the way.
+fn load_of(upstream: &Upstream) -> UpstreamStatus {
+    let (overload, load) = (&upstream.overload, &upstream.overload.load);
+    let left = overload.breaker.and_then(|_| load.breaker.left(clock::since_start_ns()));
+    UpstreamStatus {
+        queued: load.queue.waiting(),
+        requests: load.requests(),
+        connections: load.connections(),
+        queue_timeouts: load.queue.timeouts(),
+        queue_us: load.queue.waited_us(),
+        hedges: load.hedges.load(Ordering::Relaxed),
+        breaker_open: left.is_some(),
+        requests_max: overload.limits.adaptive.map(|_| load.requests_max(&overload.limits)),
+        trouble: left.map(|left| format!("the circuit breaker is open, for {left:.1?} more: {}", load.breaker.why())),
+        ..UpstreamStatus::default()
     }
 }
 

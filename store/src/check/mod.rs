@@ -11,6 +11,8 @@ mod gate;
 
 mod listen;
 
+mod overload;
+
 mod route;
 
 mod spelling;
@@ -60,6 +62,7 @@ pub fn check_declared(model: &Model, declared: &Declared) -> Report {
     let mut findings = Findings { model, declared, report: Report::default() };
     listen::check(&mut findings);
     upstream::check(&mut findings);
+    overload::check(&mut findings);
     gate::check(&mut findings);
     route::check(&mut findings);
     findings.unused();

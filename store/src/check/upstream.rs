@@ -7,12 +7,9 @@ use std::net::SocketAddr;
 use super::listen::not_zero;
 use super::spelling::path_fault;
 use super::{Findings, discovery};
-use crate::model::{Health, Name, Retry, Upstream, WEIGHT_MAX};
+use crate::model::{Health, Name, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
-
-/// Most tries after the first: beyond it a retry is a load, not a remedy.
-const RETRY_ATTEMPTS_MAX: u32 = 10;
 
 /// Most checks in a row that decide.
 const CHECKS_MAX: u64 = 100;
@@ -27,7 +24,6 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         if let Some(check) = &upstream.health {
             health(findings, name, check);
         }
-        retry(findings, name, &upstream.retry);
         let timeouts = &upstream.timeouts;
         for (field, span) in [
             ("timeouts.connect", timeouts.connect),
@@ -112,13 +108,4 @@ fn health(findings: &mut Findings<'_>, name: &Name, health: &Health) {
     findings.within(|| at(name, "health.rise"), u64::from(health.rise), 1, CHECKS_MAX);
     not_zero(findings, || at(name, "health.interval"), health.interval);
     not_zero(findings, || at(name, "health.timeout"), health.timeout);
-}
-
-fn retry(findings: &mut Findings<'_>, name: &Name, retry: &Retry) {
-    findings.within(|| at(name, "retry.attempts"), u64::from(retry.attempts), 0, u64::from(RETRY_ATTEMPTS_MAX));
-    findings.within(|| at(name, "retry.budget"), u64::from(retry.budget.0), 0, 100);
-    if retry.attempts > 0 && retry.on.is_empty() {
-        let help = "write on = [\"connect\"], or attempts = 0";
-        findings.warn(ProblemCode::Conflict, at(name, "retry.on"), "nothing is a reason to retry", help);
-    }
 }

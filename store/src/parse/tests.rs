@@ -138,13 +138,17 @@ fn values() {
 fn what_is_not_built_yet_is_refused_by_name() {
     check(&[
         (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nlimits = {}\nprotocol = \"h2c\"\n",
+            "[listeners.p]\naddress = \"127.0.0.1:1\"\nprotocol = \"tcp\"\nupstream = \"u\"\n",
+            &[(NotSupported, "listeners.p.protocol", 3), (NotSupported, "listeners.p.upstream", 4)],
+        ),
+        (
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nzone = { prefer = \"a\" }\nprotocol = \"h2c\"\n",
             &[
                 (NotSupported, "upstreams.u.endpoints[0].address", 2),
                 (NotSupported, "upstreams.u.balance", 3),
                 (NotSupported, "upstreams.u.outlier", 4),
                 (NotSupported, "upstreams.u.slow_start", 5),
-                (NotSupported, "upstreams.u.limits", 6),
+                (NotSupported, "upstreams.u.zone", 6),
                 (NotSupported, "upstreams.u.protocol", 7),
             ],
         ),
@@ -171,7 +175,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
     let want = [
         "listeners.web-tls.http3",
         "upstreams.shop.outlier",
-        "upstreams.shop.limits",
         "upstreams.shop.slow_start",
         "upstreams.catalog.protocol",
         "routes.orders.policies[2].cors",

@@ -116,28 +116,57 @@ fn upstream() -> impl Strategy<Value = Upstream> {
         },
     );
     let on = prop_oneof![Just(RetryCondition::Timeout), Just(RetryCondition::Status502)];
-    let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u16).prop_map(|(attempts, on, budget)| Retry {
-        attempts,
-        on,
-        budget: Percent(budget),
-        ..Retry::default()
-    });
+    let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u16, option::of(span()), size()).prop_map(
+        |(attempts, on, budget, per_try, buffer)| Retry { attempts, on, budget: Percent(budget), per_try, buffer },
+    );
     let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
     let source = option::of(discovery());
     let retry = prop_oneof![Just(Retry::default()), retry];
-    (balance, (vec(endpoint, 0..12), source), option::of(health), retry, timeouts).prop_map(
-        |(balance, (endpoints, discovery), health, retry, timeouts)| Upstream {
+    (balance, (vec(endpoint, 0..12), source), option::of(health), retry, timeouts, overload()).prop_map(
+        |(balance, (endpoints, discovery), health, retry, timeouts, (limits, breaker, hedge))| Upstream {
             balance,
             endpoints,
             discovery,
             health,
             retry,
             timeouts,
+            limits,
+            breaker,
+            hedge,
             ..Upstream::default()
         },
     )
+}
+
+fn overload() -> impl Strategy<Value = (UpstreamLimits, Option<Breaker>, Option<Hedge>)> {
+    let adaptive = any::<(u32, u32)>().prop_map(|(least, most)| Adaptive { least, most });
+    let limits = (any::<(u32, u32, u32, u32, u32)>(), span(), option::of(adaptive)).prop_map(
+        |((connections, requests, endpoint_connections, endpoint_requests, queue), queue_timeout, adaptive)| {
+            UpstreamLimits {
+                connections,
+                requests,
+                endpoint_connections,
+                endpoint_requests,
+                queue,
+                queue_timeout,
+                adaptive,
+            }
+        },
+    );
+    let breaker = (any::<(u32, u32)>(), 0..=100_u16, span(), span()).prop_map(
+        |((consecutive_failures, requests), rate, open, open_max)| Breaker {
+            consecutive_failures,
+            failure_rate: Percent(rate),
+            requests,
+            open,
+            open_max,
+        },
+    );
+    let hedge = (0..=100_u16, span()).prop_map(|(percentile, after)| Hedge { percentile: Percent(percentile), after });
+    let limits = prop_oneof![Just(UpstreamLimits::default()), limits];
+    (limits, option::of(breaker), option::of(hedge))
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -178,13 +207,14 @@ fn route() -> impl Strategy<Value = Route> {
     let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
-    (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size())).prop_map(
-        |(matches, upstream, policies, priority, max_body)| Route {
+    (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size()), any::<u8>()).prop_map(
+        |(matches, upstream, policies, priority, max_body, urgency)| Route {
             matches,
             upstream,
             policies,
             priority,
             max_body,
+            urgency,
             ..Route::default()
         },
     )
@@ -196,7 +226,11 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
-    (vec(text(), 0..3), vec(key, 0..3)).prop_map(|(groups, api_keys)| Consumer { groups, api_keys, urgency: None })
+    (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>())).prop_map(|(groups, api_keys, urgency)| Consumer {
+        groups,
+        api_keys,
+        urgency,
+    })
 }
 
 /// A model with objects of every kind.

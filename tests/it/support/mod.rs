@@ -13,6 +13,8 @@ pub(crate) mod h2;
 
 pub(crate) mod origin;
 
+pub(crate) mod service;
+
 pub(crate) mod tls;
 
 use std::time::Duration;
