@@ -2,8 +2,8 @@
 //! The side of the endpoints: connections to them, which of them live, and when to try another.
 //!
 //! `endpoint` is the live state that workers and the control side share; `connect`, `pool` and `connection` belong to
-//! one worker and are never shared; `health` and `retry` decide and do no I/O (but for the probe). Nothing here knows
-//! a route or a policy.
+//! one worker and are never shared; `health`, `outlier`, `panic`, `slow_start` and `retry` decide and do no I/O (but for the
+//! probe), on what checks and the counts of `passive` say. Nothing here knows a route or a policy.
 
 pub mod connect;
 
@@ -13,11 +13,19 @@ pub mod endpoint;
 
 pub mod health;
 
+pub mod outlier;
+
+pub mod panic;
+
+pub mod passive;
+
 pub mod pool;
 
 mod reply_body;
 
 pub mod retry;
+
+pub mod slow_start;
 
 mod upload;
 

@@ -13,6 +13,8 @@ mod auth;
 
 mod drain;
 
+mod health;
+
 mod http1;
 
 mod http2;

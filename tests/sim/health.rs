@@ -12,7 +12,11 @@ const CHECK_NS: u64 = 5 * MS;
 
 fn outcome(good: bool) -> CheckOutcome {
     let failure = Failure::Status { got: 500, want: "200".into() };
-    if good { CheckOutcome::Passed { took: Duration::from_nanos(CHECK_NS) } } else { CheckOutcome::Failed(failure) }
+    if good {
+        CheckOutcome::Passed { took: Duration::from_nanos(CHECK_NS), note: None }
+    } else {
+        CheckOutcome::Failed(failure)
+    }
 }
 
 #[test]

@@ -53,14 +53,15 @@ where
         };
         let endpoint = Arc::clone(upstream.endpoints.get(choice.index).ok_or(Fault::Internal("picked past the end"))?);
         journey.attempts.push(Attempt { choice, fault: None });
-        journey.in_flight = Some(endpoint.live.begin());
+        let sent = clock::now();
+        journey.in_flight = Some(endpoint.live.begin(clock::since_start_ns_at(sent)));
         journey.x.attempts += 1;
         let is_fresh = attempts.stale > 0;
         let result = match connect(journey, upstream, &endpoint, is_fresh).await {
             Ok(connection) => send(journey, upstream, connection, framing, head, &mut body).await,
             Err(fault) => Err(fault),
         };
-        outcome::observe(upstream, &endpoint, Outcome::of(&result));
+        outcome::observe(upstream, &endpoint, journey.in_flight.as_ref(), sent, Outcome::of(&result));
         let fault = match result {
             Ok(forwarded) => match judge(journey, upstream, memory, &attempts, &endpoint, &forwarded) {
                 None => return Ok(forwarded),

@@ -27,7 +27,7 @@ use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
 
 pub(super) use head::render;
-pub(super) use outcome::{Outcome, observe};
+pub(super) use outcome::{Outcome, cut, observe_passage};
 pub(super) use pick::{NOBODY, nobody_of};
 
 /// What came back.

@@ -7,6 +7,8 @@
 
 mod gate;
 
+mod health;
+
 mod listen;
 
 mod route;

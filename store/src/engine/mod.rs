@@ -35,6 +35,8 @@ mod sled;
 
 mod store;
 
+mod timeline;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
@@ -42,6 +44,7 @@ pub use keyring::Keyring;
 pub use lock::Held;
 pub use record::{AuditEntry, HealthRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
+pub use timeline::TIMELINE_EVENTS_MAX;
 
 /// The collections of records. The name on disk ends in the version of its format: a new format is a new name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,11 +63,21 @@ enum Tree {
     Health,
     /// Number (big-endian) to an entry of the audit.
     Audit,
+    /// Upstream to what became of its endpoints.
+    Timeline,
 }
 
 impl Tree {
-    const ALL: [Self; 7] =
-        [Self::Facts, Self::Revisions, Self::Objects, Self::Credentials, Self::Overrides, Self::Health, Self::Audit];
+    const ALL: [Self; 8] = [
+        Self::Facts,
+        Self::Revisions,
+        Self::Objects,
+        Self::Credentials,
+        Self::Overrides,
+        Self::Health,
+        Self::Audit,
+        Self::Timeline,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -75,6 +88,7 @@ impl Tree {
             Self::Overrides => "overrides@1",
             Self::Health => "health@1",
             Self::Audit => "audit@1",
+            Self::Timeline => "timeline@1",
         }
     }
 }

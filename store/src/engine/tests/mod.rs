@@ -150,6 +150,8 @@ fn overrides_health_and_audit_come_back() {
         ..EndpointOverride::default()
     };
     let health = |address: &str| HealthRecord {
+        ejected_until_ms: None,
+        ejections: 0,
         upstream: "a".to_owned(),
         address: address.to_owned(),
         health: EndpointHealth::Down,
