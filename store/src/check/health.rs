@@ -139,7 +139,8 @@ fn http(findings: &mut Findings<'_>, name: &Name, http: &HttpCheck, protocol: Up
     fields(findings, name, http);
     if let Some(pattern) = &http.body {
         if let Err(fault) = regex(pattern) {
-            findings.bad(at(name, "health.http.body"), fault, "write a regular expression such as \"ok|ready\"");
+            let help = "write a regular expression such as \"ok|ready\"";
+            findings.problem(ProblemCode::Invalid, at(name, "health.http.body"), fault, help);
         }
         if http.method == "HEAD" {
             let message = "the reply to HEAD has no body to find anything in";
