@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use weirgate_store::engine::{Options, Store};
-use weirgate_store::wire::{Event, ExchangeRecord, Frame};
+use weirgate_store::wire::{EndpointHealth, Event, ExchangeRecord, Frame, HealthEvent};
 
 use super::Control;
 use super::seam::KeyChange;
