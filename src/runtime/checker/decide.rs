@@ -139,12 +139,12 @@ impl Checker {
             Sound::Answers { was_told: false } | Sound::Nothing => {}
         }
         if is_failing {
-            self.eject(id, format!("{streak} requests failed in a row"), now_ns);
+            self.eject(id, &format!("{streak} requests failed in a row"), now_ns);
         }
     }
 
     /// Ejects an endpoint, if its upstream can do without.
-    fn eject(&mut self, id: u64, why: String, now_ns: u64) {
+    fn eject(&mut self, id: u64, why: &str, now_ns: u64) {
         let Care { outlier: Some(rules), .. } = self.care_of(id) else { return };
         let Some(group) = self.group_without(id, &rules) else { return };
         let Some(subject) = self.subjects.get_mut(&id) else { return };
@@ -225,7 +225,7 @@ impl Checker {
             found.endpoints.iter().map(|endpoint| (endpoint.live.id, endpoint.live.passive.take_tally())).collect();
         for (id, (requests, bad)) in tallies {
             if rules.is_rate_too_high(requests, bad) {
-                self.eject(id, format!("{bad} of {requests} requests failed in {:?}", rules.interval), now_ns);
+                self.eject(id, &format!("{bad} of {requests} requests failed in {:?}", rules.interval), now_ns);
             }
         }
     }

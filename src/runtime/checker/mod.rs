@@ -21,7 +21,7 @@ use std::time::Duration;
 use foldhash::{HashMap, HashMapExt};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use weirgate_store::wire::HealthEvent;
 
 use self::queue::{Due, Queue};
@@ -144,7 +144,7 @@ impl Checker {
         self.adopt(&first);
         let mut sweep = interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut timer = std::pin::pin!(sleep_until(Instant::now() + SWEEP_EVERY));
+        let mut timer = std::pin::pin!(sleep(SWEEP_EVERY));
         let mut outcomes = Vec::with_capacity(OUTCOMES_AT_ONCE);
         loop {
             if let Some(due_ns) = self.queue.next_ns() {
