@@ -15,7 +15,6 @@ use crate::fault::Fault;
 use crate::policy::{self, Credentials, Notes};
 use crate::protocol::target::{self, Target};
 use crate::route::{Explanation, Query};
-use crate::upstream::endpoint::Mode;
 
 /// A request as it was described.
 struct Asked {
@@ -195,14 +194,10 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
 
 fn endpoint_lines(upstream: &Upstream) -> Vec<String> {
     let line = |endpoint: &std::sync::Arc<crate::upstream::endpoint::Endpoint>| {
-        let mode = match endpoint.live.mode() {
-            Mode::Ready => endpoint.live.state().word(),
-            Mode::Drain => "draining",
-            Mode::Maintenance => "in maintenance",
-        };
+        let standing = endpoint.standing();
         let backup = if endpoint.backup { ", backup" } else { "" };
         let (weight, in_flight) = (endpoint.live.weight(), endpoint.live.in_flight());
-        format!("{} is {mode}, weight {weight}, in-flight {in_flight}{backup}", endpoint.name)
+        format!("{} is {standing}, weight {weight}, in-flight {in_flight}{backup}", endpoint.name)
     };
     upstream.endpoints.iter().take(LISTED_MAX).map(line).collect()
 }

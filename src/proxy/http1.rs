@@ -126,6 +126,7 @@ async fn exchange(
         && !side.has_sent()
     {
         // The reply broke off before any of it left: it can still be a whole one that says so.
+        journey.cut(fault.clone());
         let page = http::refuse::<client::RequestBody>(&mut journey, fault.clone());
         written = write_reply(&side, worker, &ReplyHead { keep: false, ..head.clone() }, page, &mut journey).await;
     }

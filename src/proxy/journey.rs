@@ -112,6 +112,7 @@ impl Journey {
 
     /// The client has not got, or not got all of, an answer.
     pub fn cut(&mut self, fault: Fault) {
+        super::forward::cut(self, &fault);
         self.fault.get_or_insert(fault);
     }
 

@@ -17,6 +17,8 @@ mod drain;
 
 mod failover;
 
+mod health;
+
 mod http1;
 
 mod http2;

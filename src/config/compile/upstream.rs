@@ -11,17 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weirgate_store::model::{self, Model, RetryCondition};
 
-use super::{Given, Indices};
+use super::{Given, Indices, health};
 use crate::balance::Balance;
 use crate::config::membership::Membership;
-use crate::config::snapshot::{HealthPlan, Upstream};
+use crate::config::snapshot::{Care, Upstream};
 use crate::observe::Metered;
 use crate::upstream::adaptive::Bounds;
 use crate::upstream::endpoint::{Endpoint, Live};
-use crate::upstream::health::probe::{Check, HttpCheck, Statuses};
-use crate::upstream::health::{self, State};
+use crate::upstream::health::State;
 use crate::upstream::limits::{Limits, Overload};
-use crate::upstream::{breaker, hedge, retry};
+use crate::upstream::{breaker, hedge, outlier, retry};
 
 pub(super) fn upstreams(model: &Model, given: &Given<'_>) -> (Vec<Arc<Upstream>>, Indices) {
     let mut all = Vec::with_capacity(model.upstreams.len());
@@ -74,7 +73,8 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         response: upstream.timeouts.response.0,
         idle: upstream.timeouts.idle.0,
         proxy_protocol: upstream.proxy_protocol,
-        health: upstream.health.as_ref().map(health_plan),
+        health: health::plan(upstream),
+        care: care(upstream),
         meter: given.meters.meter(Metered::Upstream, name),
     }
 }
@@ -87,7 +87,8 @@ fn next_id() -> u64 {
 /// An endpoint that joins a running daemon proves itself before it gets traffic; at the start of the process what was
 /// known before counts, and what was not known is trusted until checks say otherwise.
 fn first_state(name: &str, upstream: &model::Upstream, written: &model::Endpoint, given: &Given<'_>) -> State {
-    if upstream.health.is_none() {
+    // An agent alone says nothing about life, and may never be heard.
+    if !health::is_checked(upstream) {
         return State::Unknown;
     }
     match given.previous {
@@ -165,18 +166,19 @@ fn limits(written: &model::UpstreamLimits) -> Limits {
     }
 }
 
-fn health_plan(written: &model::Health) -> HealthPlan {
-    let timeout = written.timeout.0;
-    let check = match &written.http {
-        Some(http) => Check::Http(HttpCheck {
-            method: "GET".into(),
-            path: http.path.as_str().into(),
-            host: http.host.as_deref().map(Box::from),
-            expect: Statuses::of(&http.expect),
-            timeout,
-        }),
-        None => Check::Tcp { timeout },
+fn care(written: &model::Upstream) -> Care {
+    let outlier = |outlier: &model::Outlier| outlier::Rules {
+        consecutive: outlier.consecutive_failures,
+        rate: u32::from(outlier.failure_rate.0),
+        requests: outlier.requests,
+        interval: outlier.interval.0,
+        eject: outlier.eject.0,
+        eject_max: outlier.eject_max.0,
+        ejected_max: u32::from(outlier.ejected_max.0),
     };
-    let rules = health::Rules { fall: written.fall, rise: written.rise, interval: written.interval.0 };
-    HealthPlan { check, rules }
+    Care {
+        outlier: written.outlier.as_ref().map(outlier),
+        panic_percent: u32::from(written.panic.0),
+        slow_start: written.slow_start.map(|span| span.0),
+    }
 }

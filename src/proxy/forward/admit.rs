@@ -106,7 +106,7 @@ pub(super) async fn endpoint(
 ) -> Result<(Choice, InFlight), Fault> {
     if !upstream.overload.limits.is_set() {
         let choice = pick(journey, upstream, memory, attempts)?;
-        let in_flight = endpoint_of(upstream, choice)?.live.begin();
+        let in_flight = endpoint_of(upstream, choice)?.live.begin(clock::since_start_ns());
         return Ok((choice, in_flight));
     }
     let may_wait = attempts.tried.is_empty();
@@ -149,7 +149,7 @@ fn take(
             journey.passage.place = Some(place);
         }
         let live = &endpoint_of(upstream, choice)?.live;
-        if let Some(in_flight) = live.try_begin(limits.requests_of(live)) {
+        if let Some(in_flight) = live.try_begin(limits.requests_of(live), clock::since_start_ns()) {
             return Ok(Some((choice, in_flight)));
         }
     }
@@ -331,7 +331,7 @@ pub(super) fn second(
     let (limits, load) = (&upstream.overload.limits, &upstream.overload.load);
     if !limits.is_set() {
         let choice = pick(journey, upstream, memory, attempts).ok()?;
-        return Some((choice, endpoint_of(upstream, choice).ok()?.live.begin(), None));
+        return Some((choice, endpoint_of(upstream, choice).ok()?.live.begin(clock::since_start_ns()), None));
     }
     if load.queue.waiting() > 0 {
         return None;
@@ -339,7 +339,7 @@ pub(super) fn second(
     let choice = pick(journey, upstream, memory, attempts).ok()?;
     let place = load.take(load.requests_max(limits))?;
     let live = &endpoint_of(upstream, choice).ok()?.live;
-    Some((choice, live.try_begin(limits.requests_of(live))?, Some(place)))
+    Some((choice, live.try_begin(limits.requests_of(live), clock::since_start_ns())?, Some(place)))
 }
 
 /// A place that was taken and could not be used goes back to those who wait.

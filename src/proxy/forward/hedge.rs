@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep};
 
@@ -83,13 +83,14 @@ pub(super) async fn attempt<B: RequestBody>(
 ) -> Answered<B> {
     let is_fresh = attempts.stale > 0;
     let body = supply.next();
+    let sent = clock::now();
     if going.upstream.overload.hedge.is_none() && going.upstream.retry.per_try.is_none() {
         let (result, left) = going.run(journey, endpoint, is_fresh, body).await;
         supply.put_back(left);
-        outcome::observe(going.upstream, endpoint, outcome::Outcome::of(&result));
+        outcome::observe(endpoint, journey.in_flight.as_ref(), sent, outcome::Outcome::of(&result));
         return result;
     }
-    Box::pin(watched(journey, going, endpoint, attempts, supply, body)).await
+    Box::pin(watched(journey, going, endpoint, attempts, supply, body, sent)).await
 }
 
 /// How it ended.
@@ -109,6 +110,7 @@ struct Copied<'a, B> {
     choice: Choice,
     endpoint: Arc<Endpoint>,
     in_flight: InFlight,
+    sent: Instant,
     _place: Option<Place>,
     run: Running<'a, B>,
     fault: Option<Fault>,
@@ -128,7 +130,13 @@ struct Race<'a, B> {
 }
 
 /// What is left of a copy after the race.
-type Ran = (Choice, Arc<Endpoint>, InFlight, Option<Fault>);
+struct Ran {
+    choice: Choice,
+    endpoint: Arc<Endpoint>,
+    in_flight: InFlight,
+    sent: Instant,
+    fault: Option<Fault>,
+}
 
 async fn watched<B: RequestBody>(
     journey: &mut Journey,
@@ -137,29 +145,30 @@ async fn watched<B: RequestBody>(
     attempts: &mut Attempts,
     supply: &mut Supply<B>,
     body: Left<B>,
+    sent: Instant,
 ) -> Answered<B> {
     let (ended, copied) = race(journey, going, endpoint, attempts, supply, body).await;
     match ended {
         Ended::First(result, left) => {
             supply.put_back(left);
-            outcome::observe(going.upstream, endpoint, outcome::Outcome::of(&result));
+            outcome::observe(endpoint, journey.in_flight.as_ref(), sent, outcome::Outcome::of(&result));
             note_copy(journey, attempts, copied, result.is_err());
             result
         }
         Ended::Copy(forwarded, fault) => {
             if let Some(fault) = &fault {
-                outcome::observe(going.upstream, endpoint, outcome::Outcome::Failed(fault));
+                outcome::observe(endpoint, journey.in_flight.as_ref(), sent, outcome::Outcome::Failed(fault));
             }
             let result = Ok(forwarded);
-            if let Some((choice, endpoint, in_flight, _)) = copied {
-                outcome::observe(going.upstream, &endpoint, outcome::Outcome::of(&result));
+            if let Some(Ran { choice, endpoint, in_flight, sent, .. }) = copied {
+                outcome::observe(&endpoint, Some(&in_flight), sent, outcome::Outcome::of(&result));
                 move_to_copy(journey, choice, in_flight, fault);
             }
             result
         }
         Ended::Late(after) => {
             let fault = Fault::TryTimeout { endpoint: Arc::clone(&endpoint.name), after };
-            outcome::observe(going.upstream, endpoint, outcome::Outcome::Failed(&fault));
+            outcome::observe(endpoint, journey.in_flight.as_ref(), sent, outcome::Outcome::Failed(&fault));
             note_copy(journey, attempts, copied, true);
             Err(fault)
         }
@@ -187,7 +196,13 @@ async fn race<B: RequestBody>(
         fault: None,
     };
     let ended = poll_fn(|cx| race.poll(cx, first.as_mut())).await;
-    let ran = race.copied.map(|copied| (copied.choice, copied.endpoint, copied.in_flight, copied.fault));
+    let ran = race.copied.map(|Copied { choice, endpoint, in_flight, sent, fault, .. }| Ran {
+        choice,
+        endpoint,
+        in_flight,
+        sent,
+        fault,
+    });
     (ended, ran)
 }
 
@@ -243,7 +258,7 @@ impl<B: RequestBody> Race<'_, B> {
         upstream.overload.load.hedges.fetch_add(1, Ordering::Relaxed);
         let (journey, going, to) = (self.journey, self.going, Arc::clone(&endpoint));
         let run = Box::pin(async move { going.run(journey, &to, false, Some(body)).await });
-        self.copied = Some(Copied { choice, endpoint, in_flight, _place: place, run, fault: None });
+        self.copied = Some(Copied { choice, endpoint, in_flight, sent: clock::now(), _place: place, run, fault: None });
     }
 
     fn poll_copy(&mut self, cx: &mut Context<'_>) -> Poll<Ended<B>> {
@@ -287,7 +302,7 @@ impl<B: RequestBody> Race<'_, B> {
 
 /// Writes a copy that was of no use into the journey, before the attempt that decided.
 fn note_copy(journey: &mut Journey, attempts: &mut Attempts, copied: Option<Ran>, is_failed: bool) {
-    let Some((choice, _, _, fault)) = copied else { return };
+    let Some(Ran { choice, fault, .. }) = copied else { return };
     let note = if is_failed { "a copy, as the first was slow" } else { "a copy, as the first was slow; dropped" };
     let place = journey.attempts.len().saturating_sub(1);
     journey.attempts.insert(place, Attempt { choice, fault, note: Some(note) });

@@ -35,7 +35,7 @@ use crate::upstream::connection::Reply;
 
 pub(super) use admit::{Passage, explain as explain_limits};
 pub(super) use head::render;
-pub(super) use outcome::{Outcome, observe};
+pub(super) use outcome::{Outcome, cut, observe_passage};
 pub(super) use pick::{NOBODY, nobody_of};
 pub use replay::Sendable;
 

@@ -142,7 +142,7 @@ impl Body for OutBody {
             Poll::Ready(Some(Err(fault))) => {
                 // The client did not cancel: the endpoint broke off.
                 self.active.is_finished = true;
-                self.journey.fault = Some(fault.clone());
+                self.journey.cut(fault.clone());
             }
         }
         polled

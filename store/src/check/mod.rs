@@ -9,6 +9,8 @@ mod discovery;
 
 mod gate;
 
+mod health;
+
 mod listen;
 
 mod overload;

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rules for upstreams, their endpoints and their health checks.
+//! Rules for upstreams and their endpoints; those about health are in `health`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::listen::not_zero;
-use super::spelling::path_fault;
-use super::{Findings, discovery};
-use crate::model::{Health, Name, Upstream, WEIGHT_MAX};
+use super::{Findings, discovery, health};
+use crate::model::{Name, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
 
-/// Most checks in a row that decide.
-const CHECKS_MAX: u64 = 100;
 
 pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
@@ -21,9 +18,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         if let Some(source) = &upstream.discovery {
             discovery::check(findings, || at(name, "discovery"), source);
         }
-        if let Some(check) = &upstream.health {
-            health(findings, name, check);
-        }
+        health::check(findings, name, upstream);
         let timeouts = &upstream.timeouts;
         for (field, span) in [
             ("timeouts.connect", timeouts.connect),
@@ -35,7 +30,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     }
 }
 
-fn at(name: &Name, field: &str) -> String {
+pub(super) fn at(name: &Name, field: &str) -> String {
     format!("upstreams.{}.{field}", quoted(name.as_str()))
 }
 
@@ -70,42 +65,4 @@ fn endpoints(findings: &mut Findings<'_>, name: &Name, upstream: &Upstream) {
         let message = "all endpoints are backups, so backup means nothing";
         findings.warn(ProblemCode::Conflict, at(name, "endpoints"), message, "leave backup out of one of them");
     }
-}
-
-fn health(findings: &mut Findings<'_>, name: &Name, health: &Health) {
-    match (&health.http, health.tcp.is_some()) {
-        (Some(_), true) => findings.problem(
-            ProblemCode::Conflict,
-            at(name, "health"),
-            "a health check is over http or over tcp, not both",
-            "leave tcp out; an http check connects too",
-        ),
-        (None, false) => findings.problem(
-            ProblemCode::MissingField,
-            at(name, "health"),
-            "a health check needs http or tcp",
-            "write http = { path = \"/healthz\" }, or tcp = true",
-        ),
-        _ => {}
-    }
-    if let Some(http) = &health.http {
-        if let Some(fault) = path_fault(http.path.split('?').next().unwrap_or("")) {
-            findings.bad(at(name, "health.http.path"), fault, "write a path such as \"/healthz\"");
-        }
-        if http.expect.is_empty() {
-            findings.bad(at(name, "health.http.expect"), "no status is healthy", "write expect = [200]");
-        }
-        for (index, status) in http.expect.iter().enumerate() {
-            let path = || at(name, &format!("health.http.expect[{index}]"));
-            findings.within(path, u64::from(*status), 100, 599);
-        }
-        let host = http.host.as_deref().unwrap_or("localhost");
-        if host.is_empty() || !host.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@".contains(&b)) {
-            findings.bad(at(name, "health.http.host"), "this is not a host", "write a host name, or leave it out");
-        }
-    }
-    findings.within(|| at(name, "health.fall"), u64::from(health.fall), 1, CHECKS_MAX);
-    findings.within(|| at(name, "health.rise"), u64::from(health.rise), 1, CHECKS_MAX);
-    not_zero(findings, || at(name, "health.interval"), health.interval);
-    not_zero(findings, || at(name, "health.timeout"), health.timeout);
 }

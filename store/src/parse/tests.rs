@@ -138,18 +138,12 @@ fn values() {
 fn what_is_not_built_yet_is_refused_by_name() {
     check(&[
         (
-            "[listeners.p]\naddress = \"127.0.0.1:1\"\nprotocol = \"tcp\"\nupstream = \"u\"\n",
-            &[(NotSupported, "listeners.p.protocol", 3), (NotSupported, "listeners.p.upstream", 4)],
-        ),
-        (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nzone = { prefer = \"a\" }\nprotocol = \"h2c\"\n",
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\nzone = { prefer = \"a\" }\nprotocol = \"h2c\"\n",
             &[
                 (NotSupported, "upstreams.u.endpoints[0].address", 2),
                 (NotSupported, "upstreams.u.balance", 3),
-                (NotSupported, "upstreams.u.outlier", 4),
-                (NotSupported, "upstreams.u.slow_start", 5),
-                (NotSupported, "upstreams.u.zone", 6),
-                (NotSupported, "upstreams.u.protocol", 7),
+                (NotSupported, "upstreams.u.zone", 4),
+                (NotSupported, "upstreams.u.protocol", 5),
             ],
         ),
         (
@@ -174,8 +168,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
     let paths: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
     let want = [
         "listeners.web-tls.http3",
-        "upstreams.shop.outlier",
-        "upstreams.shop.slow_start",
         "upstreams.catalog.protocol",
         "routes.orders.policies[2].cors",
         "routes.order.policies[1].jwt",

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is written reads back as what it was, for models of every shape.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::collection::{btree_map, vec};
@@ -96,25 +95,6 @@ fn upstream() -> impl Strategy<Value = Upstream> {
         backup,
         ..Endpoint::plain(address)
     });
-    let http = (text(), option::of(text()), vec(any::<u16>(), 0..3)).prop_map(|(path, host, expect)| HttpCheck {
-        method: "GET".to_owned(),
-        path,
-        host,
-        headers: BTreeMap::new(),
-        expect,
-        body: None,
-    });
-    let health = (option::of(http), any::<bool>(), span(), span(), any::<(u32, u32)>()).prop_map(
-        |(http, tcp, interval, timeout, (fall, rise))| Health {
-            http,
-            tcp: tcp.then(TcpCheck::default),
-            interval,
-            timeout,
-            fall,
-            rise,
-            ..Health::default()
-        },
-    );
     let on = prop_oneof![Just(RetryCondition::Timeout), Just(RetryCondition::Status502)];
     let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u16, option::of(span()), size()).prop_map(
         |(attempts, on, budget, per_try, buffer)| Retry { attempts, on, budget: Percent(budget), per_try, buffer },
@@ -124,12 +104,24 @@ fn upstream() -> impl Strategy<Value = Upstream> {
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
     let source = option::of(discovery());
     let retry = prop_oneof![Just(Retry::default()), retry];
-    (balance, (vec(endpoint, 0..12), source), option::of(health), retry, timeouts, overload()).prop_map(
-        |(balance, (endpoints, discovery), health, retry, timeouts, (limits, breaker, hedge))| Upstream {
+    let care = (option::of(outlier()), 0..=100_u16, option::of(span()));
+    (balance, (vec(endpoint, 0..12), source), option::of(health()), care, retry, timeouts, overload()).prop_map(
+        |(
+            balance,
+            (endpoints, discovery),
+            health,
+            (outlier, panic, slow_start),
+            retry,
+            timeouts,
+            (limits, breaker, hedge),
+        )| Upstream {
             balance,
             endpoints,
             discovery,
             health,
+            outlier,
+            panic: Percent(panic),
+            slow_start,
             retry,
             timeouts,
             limits,
@@ -167,6 +159,51 @@ fn overload() -> impl Strategy<Value = (UpstreamLimits, Option<Breaker>, Option<
     let hedge = (0..=100_u16, span()).prop_map(|(percentile, after)| Hedge { percentile: Percent(percentile), after });
     let limits = prop_oneof![Just(UpstreamLimits::default()), limits];
     (limits, option::of(breaker), option::of(hedge))
+}
+
+fn health() -> impl Strategy<Value = Health> {
+    let headers = btree_map(text(), text(), 0..3);
+    let http = (text(), text(), option::of(text()), headers, vec(any::<u16>(), 0..3), option::of(text())).prop_map(
+        |(method, path, host, headers, expect, body)| HttpCheck { method, path, host, headers, expect, body },
+    );
+    let tcp = (option::of(text()), option::of(text())).prop_map(|(send, expect)| TcpCheck { send, expect });
+    let tls = option::of(text()).prop_map(|server_name| TlsCheck { server_name });
+    let grpc = text().prop_map(|service| GrpcCheck { service });
+    let script = (text(), vec(text(), 0..3)).prop_map(|(path, args)| ScriptCheck { path, args });
+    let agent = (any::<u16>(), option::of(text())).prop_map(|(port, send)| AgentCheck { port, send });
+    let kinds = (option::of(http), option::of(tcp), option::of(tls), option::of(grpc), option::of(script));
+    let times = (span(), option::of(span()), span(), any::<(u32, u32)>());
+    (kinds, option::of(agent), option::of(any::<u16>()), times).prop_map(
+        |((http, tcp, tls, grpc, script), agent, port, (interval, fast_interval, timeout, (fall, rise)))| Health {
+            http,
+            tcp,
+            tls,
+            grpc,
+            script,
+            agent,
+            port,
+            interval,
+            fast_interval,
+            timeout,
+            fall,
+            rise,
+        },
+    )
+}
+
+fn outlier() -> impl Strategy<Value = Outlier> {
+    let counts = (any::<u32>(), 0..=100_u16, any::<u32>(), 0..=100_u16);
+    (counts, span(), span(), span()).prop_map(
+        |((consecutive_failures, failure_rate, requests, ejected_max), interval, eject, eject_max)| Outlier {
+            consecutive_failures,
+            failure_rate: Percent(failure_rate),
+            requests,
+            interval,
+            eject,
+            eject_max,
+            ejected_max: Percent(ejected_max),
+        },
+    )
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
