@@ -52,6 +52,8 @@ pub struct Journey {
     /// When the head of the reply was in hand.
     pub replied: Option<Instant>,
     pub in_flight: Option<InFlight>,
+    /// When the attempt began that was answered, if the endpoint is to be measured to the last byte.
+    pub measured: Option<Instant>,
 }
 
 impl Journey {
@@ -75,6 +77,7 @@ impl Journey {
             bytes_out: 0,
             replied: None,
             in_flight: None,
+            measured: None,
         }
     }
 
@@ -180,6 +183,7 @@ impl Drop for Journey {
             let fault = self.fault.get_or_insert(if killed { Fault::Killed } else { Fault::ClientClosed });
             self.status = fault.facts().status;
         }
+        super::forward::ended(self);
         self.record();
         let fields = std::mem::take(&mut self.x.request.fields);
         self.worker.buffers.return_fields(fields);

@@ -15,6 +15,8 @@ pub mod endpoint;
 
 pub mod health;
 
+pub mod latency;
+
 pub mod pool;
 
 mod reply_body;

@@ -10,6 +10,7 @@ use super::super::journey::{Attempt, Journey};
 use super::super::worker::UpstreamMemory;
 use super::Forwarded;
 use super::connect::{connect, send};
+use super::measure;
 use super::outcome::{self, Outcome};
 use super::pick::pick;
 use crate::balance::Choice;
@@ -56,14 +57,23 @@ where
         journey.in_flight = Some(endpoint.live.begin());
         journey.x.attempts += 1;
         let is_fresh = attempts.stale > 0;
+        let mut began = None;
         let result = match connect(journey, upstream, &endpoint, is_fresh).await {
-            Ok(connection) => send(journey, upstream, connection, framing, head, &mut body).await,
+            Ok(connection) => {
+                began = measure::begin(upstream, framing);
+                send(journey, upstream, connection, framing, head, &mut body).await
+            }
             Err(fault) => Err(fault),
         };
+        measure::attempted(upstream, &endpoint, &result, began);
         outcome::observe(upstream, &endpoint, Outcome::of(&result));
         let fault = match result {
             Ok(forwarded) => match judge(journey, upstream, memory, &attempts, &endpoint, &forwarded) {
-                None => return Ok(forwarded),
+                None => {
+                    // A connection that became a tunnel ends when it ends.
+                    journey.measured = began.filter(|_| forwarded.reply.tunnel.is_none());
+                    return Ok(forwarded);
+                }
                 Some(fault) => {
                     body = forwarded.reply.body.into_request();
                     fault

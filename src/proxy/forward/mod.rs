@@ -3,13 +3,15 @@
 //!
 //! The steps are files in the order they happen: `side` says which upstream, `attempt` tries endpoints until one answers
 //! or another try cannot help, `pick` says which endpoint, `connect` gets a connection and sends, `outcome` tells
-//! everyone who learns from it how it went.
+//! everyone who learns from it how it went, and `measure` how long it took.
 
 mod attempt;
 
 mod connect;
 
 mod head;
+
+mod measure;
 
 mod outcome;
 
@@ -27,8 +29,9 @@ use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
 
 pub(super) use head::render;
+pub(super) use measure::ended;
 pub(super) use outcome::{Outcome, observe};
-pub(super) use pick::{NOBODY, nobody_of};
+pub(super) use pick::nobody_of;
 
 /// What came back.
 #[derive(Debug)]

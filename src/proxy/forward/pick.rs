@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::journey::Journey;
 use super::super::worker::UpstreamMemory;
 use super::attempt::Attempts;
-use crate::balance::{Candidate, Choice};
+use crate::balance::{Ask, Choice, Keyed};
 use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
 use crate::upstream::endpoint::{Endpoint, Mode};
@@ -18,20 +18,27 @@ pub(super) fn pick(
     attempts: &Attempts,
 ) -> Result<Choice, Fault> {
     let view = |at: usize| {
-        let mut candidate = upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or(NOBODY);
+        let mut candidate = upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or_default();
         candidate.usable &= !attempts.tried.contains(&at);
         candidate
     };
-    let ask = journey.worker.ask(journey.x.client_ip);
-    match upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), view) {
+    match upstream.balance.pick(&memory.turns, &ask(journey, upstream), view) {
         Some(choice) => Ok(choice),
         None => Err(nobody(journey, upstream)),
     }
 }
 
-/// A place past the end of the list.
-pub(in super::super) const NOBODY: Candidate =
-    Candidate { identity: 0, weight: 0, usable: false, backup: false, in_flight: 0 };
+/// What the balancer may look at of a request.
+fn ask(journey: &Journey, upstream: &Upstream) -> Ask {
+    let request = &journey.x.request;
+    let key = upstream.balance.key(Keyed {
+        path: request.matched(),
+        query: request.query(),
+        fields: &request.fields,
+        certificate: journey.x.client.certificate.as_deref(),
+    });
+    Ask { key, ..journey.worker.ask(journey.x.client_ip) }
+}
 
 /// Why nobody can take the request. After a failed attempt, that failure says more.
 #[cold]

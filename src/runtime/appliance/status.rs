@@ -13,7 +13,9 @@ use super::Gateway;
 use crate::clock;
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::runtime::checker::{Tellings, wire_health};
+use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::State;
+use crate::upstream::latency;
 
 impl Gateway {
     /// Every listener.
@@ -99,6 +101,9 @@ impl Gateway {
             weight: endpoint.live.weight(),
             configured_weight: endpoint.weight,
             backup: endpoint.backup,
+            priority: endpoint.priority,
+            zone: endpoint.zone.as_deref().map(str::to_owned),
+            latency_us: latency_us(upstream, endpoint),
             in_flight: endpoint.live.in_flight(),
             requests: totals.requests,
             errors: totals.server_errors,
@@ -107,6 +112,13 @@ impl Gateway {
             ..EndpointStatus::default()
         })
     }
+}
+
+/// The latency that the balancer reckons with; none where it does not, or does not know it.
+fn latency_us(upstream: &Upstream, endpoint: &Endpoint) -> Option<u64> {
+    let now_ms = latency::millis(clock::since_start_ns());
+    let micros = endpoint.live.latency.estimate().micros(now_ms, endpoint.live.in_flight());
+    (upstream.balance.kind().measures() && micros > 0).then_some(micros.into())
 }
 
 fn protocol(protocol: ListenerProtocol) -> &'static str {

@@ -24,6 +24,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         if let Some(source) = &upstream.discovery {
             discovery::check(findings, || at(name, "discovery"), source);
         }
+        super::balance::check(findings, name, upstream);
         if let Some(check) = &upstream.health {
             health(findings, name, check);
         }
@@ -39,7 +40,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     }
 }
 
-fn at(name: &Name, field: &str) -> String {
+pub(super) fn at(name: &Name, field: &str) -> String {
     format!("upstreams.{}.{field}", quoted(name.as_str()))
 }
 

@@ -138,14 +138,13 @@ fn values() {
 fn what_is_not_built_yet_is_refused_by_name() {
     check(&[
         (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nlimits = {}\nprotocol = \"h2c\"\n",
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nlimits = {}\nprotocol = \"h2c\"\n",
             &[
                 (NotSupported, "upstreams.u.endpoints[0].address", 2),
-                (NotSupported, "upstreams.u.balance", 3),
-                (NotSupported, "upstreams.u.outlier", 4),
-                (NotSupported, "upstreams.u.slow_start", 5),
-                (NotSupported, "upstreams.u.limits", 6),
-                (NotSupported, "upstreams.u.protocol", 7),
+                (NotSupported, "upstreams.u.outlier", 3),
+                (NotSupported, "upstreams.u.slow_start", 4),
+                (NotSupported, "upstreams.u.limits", 5),
+                (NotSupported, "upstreams.u.protocol", 6),
             ],
         ),
         (

@@ -91,11 +91,8 @@ fn discovery() -> impl Strategy<Value = Discovery> {
 }
 
 fn upstream() -> impl Strategy<Value = Upstream> {
-    let endpoint = (address(), 0..5_u32, any::<bool>()).prop_map(|(address, weight, backup)| Endpoint {
-        weight,
-        backup,
-        ..Endpoint::plain(address)
-    });
+    let endpoint = (address(), 0..5_u32, any::<bool>(), 0..10_u8, option::of(text()))
+        .prop_map(|(address, weight, backup, priority, zone)| Endpoint { address, weight, backup, priority, zone });
     let http = (text(), option::of(text()), vec(any::<u16>(), 0..3)).prop_map(|(path, host, expect)| HttpCheck {
         method: "GET".to_owned(),
         path,
@@ -122,14 +119,15 @@ fn upstream() -> impl Strategy<Value = Upstream> {
         budget: Percent(budget),
         ..Retry::default()
     });
-    let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
     let source = option::of(discovery());
     let retry = prop_oneof![Just(Retry::default()), retry];
-    (balance, (vec(endpoint, 0..12), source), option::of(health), retry, timeouts).prop_map(
-        |(balance, (endpoints, discovery), health, retry, timeouts)| Upstream {
+    (choice(), (vec(endpoint, 0..12), source), option::of(health), retry, timeouts).prop_map(
+        |((balance, hash, zone), (endpoints, discovery), health, retry, timeouts)| Upstream {
             balance,
+            hash,
+            zone,
             endpoints,
             discovery,
             health,
@@ -138,6 +136,36 @@ fn upstream() -> impl Strategy<Value = Upstream> {
             ..Upstream::default()
         },
     )
+}
+
+/// How an upstream chooses.
+fn choice() -> impl Strategy<Value = (Balance, Hash, Option<Zone>)> {
+    let balance = proptest::sample::select(vec![
+        Balance::RoundRobin,
+        Balance::Weighted,
+        Balance::Random,
+        Balance::LeastRequest,
+        Balance::LeastConnections,
+        Balance::PeakEwma,
+        Balance::SourceIp,
+        Balance::Ring,
+        Balance::Maglev,
+        Balance::Rendezvous,
+    ]);
+    let by = prop_oneof![
+        Just(HashKey::SourceIp),
+        Just(HashKey::Path),
+        Just(HashKey::ClientCertificate),
+        text().prop_map(HashKey::Header),
+        text().prop_map(HashKey::Cookie),
+        text().prop_map(HashKey::Query),
+    ];
+    let percent = || (0..=1000_u16).prop_map(Percent);
+    let points = prop_oneof![Just(KETAMA_POINTS), any::<u32>()];
+    let hash =
+        (by, option::of(percent()), points).prop_map(|(by, bounded_load, points)| Hash { by, bounded_load, points });
+    let zone = (text(), percent()).prop_map(|(prefer, enough)| Zone { prefer, enough });
+    (balance, hash, option::of(zone))
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
