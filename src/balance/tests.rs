@@ -181,7 +181,7 @@ fn a_ring_is_that_of_ketama() {
 #[test]
 fn smooth_scores_follow_the_endpoint_not_its_place() {
     let (turns, mut list) = (Turns::default(), list(plain(Balance::Weighted), "5 1 1"));
-    let mut go = |list: &List| list.balancer.seats[list.pick(&turns, &ask(0)).unwrap().index].name.clone();
+    let go = |list: &List| list.balancer.seats[list.pick(&turns, &ask(0)).unwrap().index].name.clone();
     assert_eq!([go(&list), go(&list), go(&list)].concat(), "aab");
     let mut seats = list.balancer.seats.clone();
     seats.reverse();
