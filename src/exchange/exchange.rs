@@ -19,6 +19,8 @@ pub struct Client {
     pub scheme: Scheme,
     /// What the client named in its TLS handshake, in lower case.
     pub server_name: Option<Box<str>>,
+    /// The SHA-256 of the certificate it showed, if it was asked for one.
+    pub certificate: Option<Box<[u8]>>,
     /// Whether the peer is a proxy whose forwarding fields are believed.
     pub trusted: bool,
     pub presence: Rc<Presence>,
@@ -34,7 +36,7 @@ impl Client {
     pub fn of(presence: Rc<Presence>, scheme: Scheme) -> Self {
         let (peer, listener) = (presence.client.get(), Arc::clone(&presence.listener));
         let origin = Origin::of(peer, scheme);
-        Self { peer, origin, listener, scheme, server_name: None, trusted: false, presence }
+        Self { peer, origin, listener, scheme, server_name: None, certificate: None, trusted: false, presence }
     }
 }
 

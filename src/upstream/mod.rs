@@ -22,6 +22,8 @@ pub mod health;
 
 pub mod hedge;
 
+pub mod latency;
+
 pub mod limits;
 
 pub mod outlier;

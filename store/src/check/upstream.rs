@@ -10,7 +10,6 @@ use crate::model::{Name, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
 
-
 pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     for (name, upstream) in &model.upstreams {
@@ -18,6 +17,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         if let Some(source) = &upstream.discovery {
             discovery::check(findings, || at(name, "discovery"), source);
         }
+        super::balance::check(findings, name, upstream);
         health::check(findings, name, upstream);
         let timeouts = &upstream.timeouts;
         for (field, span) in [

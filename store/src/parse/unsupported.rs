@@ -26,21 +26,11 @@ enum When {
 /// One thing that is not built: the kind of object, the path inside it (`[]` is any index), and what to do meanwhile.
 struct Row(Kind, &'static str, When, &'static str);
 
-/// Ways to choose an endpoint that have names in the design.
-const BALANCE_LATER: &[&str] = &["peak-ewma", "maglev", "ring", "rendezvous", "random", "least-connections"];
-
-const BALANCE_NOW: &str = "use one of round-robin, weighted, least-request, source-ip";
-
 const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
-    Row(Kind::Upstream, "balance", When::OneOf(BALANCE_LATER), BALANCE_NOW),
     Row(Kind::Upstream, "protocol", When::OneOf(&["h2c", "h2", "https", "grpc"]), "use \"http\""),
-    Row(Kind::Upstream, "hash", When::Present, "leave it out, or use balance = \"source-ip\""),
-    Row(Kind::Upstream, "zone", When::Present, "leave it out"),
-    Row(Kind::Upstream, "endpoints[].zone", When::Present, "leave it out"),
-    Row(Kind::Upstream, "endpoints[].priority", When::Present, "leave it out, or use backup"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
     Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
     Row(Kind::Upstream, "tls", When::Present, "leave it out; endpoints are spoken to in plain HTTP"),
