@@ -62,6 +62,10 @@ pub enum Ask {
     IssueKey { ticket: u64, consumer: String, comment: String, expires: Option<String> },
     RevokeKey { consumer: String, id: String },
     Explain(wire::ExplainRequest),
+    Connections,
+    Kill { id: u64 },
+    Timeline { upstream: String },
+    Canary { route: String, verb: wire::CanaryVerb },
 }
 
 /// What came back.
@@ -77,4 +81,9 @@ pub enum Answer {
     Issued(wire::IssuedKey),
     Revoked,
     Explained(wire::ExplainReply),
+    Connections(Vec<wire::ConnectionInfo>),
+    Killed,
+    Timeline(Vec<wire::HealthEvent>),
+    /// The daemon took the verb; the status says what came of it.
+    Canary,
 }

@@ -37,8 +37,12 @@ fn endpoint(address: &str, in_flight: u32) -> EndpointStatus {
         configured_weight: 1,
         backup: false,
         in_flight,
+        connections: in_flight + 8,
         requests: 1_204_331,
         errors: 112,
+        latency_us: Some(4_100 + u64::from(in_flight) * 10),
+        zone: Some("eu-1a".into()),
+        origin: "written".into(),
         overridden: None,
         ..EndpointStatus::default()
     }
@@ -56,8 +60,18 @@ pub(crate) fn status() -> StatusReply {
         owner: "ben".into(),
         reason: "kernel update".into(),
         since_ms: NOW - 40_000,
+        deadline_ms: Some(NOW + 252_000),
+        expires_ms: Some(NOW + 7_160_000),
         ..EndpointOverride::default()
     });
+    let mut ejected = endpoint("10.0.2.1:8080", 0);
+    ejected.reason = "5 failures in a row: connection reset by 10.0.2.1:8080".into();
+    ejected.ejected_until_ms = Some(NOW + 62_000);
+    ejected.zone = Some("eu-1b".into());
+    let mut warming = endpoint("10.0.2.2:8080", 3);
+    warming.share_percent = Some(40);
+    (warming.weight, warming.configured_weight) = (4, 10);
+    (warming.origin, warming.priority) = ("dns".into(), 1);
     let upstream = |name: &str, usable, endpoints| UpstreamStatus {
         name: name.into(),
         balance: "least-request".into(),
@@ -91,12 +105,35 @@ pub(crate) fn status() -> StatusReply {
                 connections: 7_100,
                 connections_max: 50_000,
             },
+            ListenerStatus {
+                name: "mail".into(),
+                address: "0.0.0.0:993".into(),
+                protocol: "tls".into(),
+                connections: 3,
+                connections_max: 50_000,
+            },
         ],
         upstreams: vec![
             upstream("catalog", 1, vec![endpoint("10.0.1.1:9000", 6), drained]),
             upstream("shop", 2, vec![endpoint("10.0.0.11:8080", 19), endpoint("10.0.0.12:8080", 25), down]),
+            UpstreamStatus {
+                balance: "peak-ewma".into(),
+                queued: 12,
+                requests_max: Some(64),
+                trouble: Some("breaker open for 3 s more: 20 failures in a row".into()),
+                discovery: Some("dns next.shop.internal: 2 addresses, asked again in 24 s".into()),
+                ..upstream("shop-next", 1, vec![ejected, warming])
+            },
         ],
-        canaries: Vec::new(),
+        canaries: vec![CanaryStatus {
+            route: "shop-web".into(),
+            upstream: "shop-next".into(),
+            percent: 25,
+            step: Some(1),
+            state: "moving".into(),
+            reason: "step 2 of 4, next in 6 m; 0.4 % errors, 48 ms mean, 1,204 requests".into(),
+            since_ms: NOW - 240_000,
+        }],
         role: "admin".into(),
         draining: false,
     }
@@ -215,6 +252,13 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
         Kind::Listener => json!({
             "web": { "address": "0.0.0.0:80", "protocol": "http" },
             "web-tls": { "address": "0.0.0.0:443", "protocol": "https", "certificates": ["site"] },
+            "mail": {
+                "address": "0.0.0.0:993", "protocol": "tls", "upstream": "catalog",
+                "sni": { "*.shop.example.com": "shop-next", "mail.example.com": "shop" },
+                "alpn": { "h2": "shop" },
+                "trusted_proxies": ["10.0.0.0/8"], "proxy_protocol": true,
+                "timeouts": { "handshake": "10s", "tunnel": "30m" },
+            },
         }),
         Kind::Certificate => json!({
             "site": {
@@ -230,6 +274,16 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
                     { "address": "10.0.0.13:8080", "backup": true },
                 ],
                 "health": { "http": { "path": "/healthz", "expect": [200] }, "interval": "2s" },
+                "retry": { "attempts": 1, "on": ["connect", "503"], "budget": "20%" },
+            },
+            "shop-next": {
+                "balance": "peak-ewma",
+                "discovery": { "dns": "next.shop.internal:8080" },
+                "sticky": { "cookie": { "name": "route", "path": "/" } },
+                "outlier": { "consecutive_failures": 5, "eject": "30s" },
+                "limits": { "queue": 50, "queue_timeout": "500ms", "adaptive": { "least": 10, "most": 64 } },
+                "breaker": {},
+                "protocol": "h2", "tls": { "server_name": "shop.internal" },
             },
         }),
         Kind::Policy => json!({
@@ -251,16 +305,66 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
                 "upstream": "shop",
                 "policies": ["partner-key"],
             },
+            "shop-web": {
+                "match": { "path": "/shop" },
+                "split": [{ "upstream": "shop", "weight": 95 }, { "upstream": "shop-next", "weight": 5 }],
+                "split_by": { "cookie": "session" },
+                "testers": "X-Side",
+                "canary": {
+                    "upstream": "shop-next", "steps": ["5%", "25%", "50%", "100%"], "every": "10m",
+                    "errors_max": "1%", "latency_max": "300ms", "requests": 500,
+                },
+                "mirror": { "upstream": "catalog", "share": "10%" },
+                "urgency": 1,
+            },
             "site": { "upstream": "catalog" },
         }),
         Kind::Consumer => json!({
-            "acme": { "groups": ["gold"], "api_keys": [{ "hash": "00", "prefix": "acme" }] },
+            "acme": { "groups": ["gold"], "urgency": 1, "api_keys": [{ "hash": "00", "prefix": "acme" }] },
             "alice": { "groups": ["gold", "staff"] },
         }),
     };
     let objects = objects.as_object().unwrap().clone();
     let listed = objects.into_iter().map(|(name, object)| ListedObject { name, object });
     ObjectList { kind, revision: 212, objects: listed.collect() }
+}
+
+/// Three clients of catalog, one of them for long, and one of shop.
+pub(crate) fn connections() -> Vec<ConnectionInfo> {
+    let connection = |id, protocol: &str, client: &str, endpoint: &str, age_ms| ConnectionInfo {
+        id,
+        listener: "web-tls".into(),
+        protocol: protocol.into(),
+        client: client.into(),
+        upstream: Some(if endpoint.starts_with("10.0.1") { "catalog" } else { "shop" }.into()),
+        endpoint: Some(endpoint.into()),
+        since_ms: NOW - age_ms,
+        bytes_in: id * 1_204,
+        bytes_out: id * 88_112,
+    };
+    vec![
+        connection(7, "http/2", "198.51.100.9:50999", "10.0.1.2:9000", 12_000),
+        connection(3, "websocket", "198.51.100.7:50412", "10.0.1.2:9000", 1_865_000),
+        connection(12, "tcp", "[2001:db8::17]:41772", "10.0.1.1:9000", 92_000),
+        connection(15, "http/1.1", "203.0.113.4:61022", "10.0.0.11:8080", 4_000),
+    ]
+}
+
+/// What happened to the endpoints of shop.
+pub(crate) fn timeline() -> Vec<HealthEvent> {
+    let event = |ago_ms, address: &str, health, reason: &str| HealthEvent {
+        time_ms: NOW - ago_ms,
+        upstream: "shop".into(),
+        address: address.into(),
+        health,
+        reason: reason.into(),
+    };
+    vec![
+        event(93_600_000, "10.0.0.11:8080", EndpointHealth::Up, "first health check passed: GET /healthz got 200 in 2 ms"),
+        event(7_200_000, "10.0.0.12:8080", EndpointHealth::Down, "ejected for 30 s: 5 failures in a row, connection reset"),
+        event(7_170_000, "10.0.0.12:8080", EndpointHealth::Up, "ejection over"),
+        event(192_000, "10.0.0.13:8080", EndpointHealth::Down, "health check got 500 three times (want 200)"),
+    ]
 }
 
 pub(crate) fn keys(consumer: &str) -> KeyList {

@@ -28,6 +28,8 @@ fn key(name: &str) -> KeyEvent {
         "left" => KeyCode::Left,
         "right" => KeyCode::Right,
         "space" => KeyCode::Char(' '),
+        "pgdn" => KeyCode::PageDown,
+        "pgup" => KeyCode::PageUp,
         "backspace" => KeyCode::Backspace,
         one => KeyCode::Char(one.chars().next().unwrap()),
     };

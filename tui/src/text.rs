@@ -116,6 +116,11 @@ pub fn day(ms: i64, zone: &TimeZone) -> String {
     moment(ms, zone, "%Y-%m-%d %H:%M")
 }
 
+/// `2026-03-01 14:02:05` in the zone.
+pub fn second(ms: i64, zone: &TimeZone) -> String {
+    moment(ms, zone, "%Y-%m-%d %H:%M:%S")
+}
+
 fn moment(ms: i64, zone: &TimeZone, format: &str) -> String {
     Timestamp::from_millisecond(ms).map_or_else(
         |_| "–".to_owned(),

@@ -120,10 +120,11 @@ fn routes() {
 
 #[test]
 fn route_form() {
-    check_keys("route_form", "3 down e down down");
+    check_keys("route_form", "3 down e");
+    check_keys("route_form_page", "3 down e enter down down");
     check_keys("route_new", "3 n");
     let mut app = app();
-    press(&mut app, "3 down e down down down down c");
+    press(&mut app, "3 down e enter down down down down c");
     let Ask::Check { ticket, change } = asked(&press(&mut app, "ctrl-s")) else { panic!("no check was asked for") };
     let mut refused = sample::checked();
     refused.problems = vec![
@@ -140,13 +141,14 @@ fn route_form() {
 
 #[test]
 fn leaving_a_form() {
-    check_keys("form_leave", "3 e x esc");
+    check_keys("form_leave", "3 e enter x esc esc");
 }
 
 #[test]
 fn upstreams() {
     check_keys("upstreams", "4 down");
     check_keys("upstream", "4 down enter down down");
+    check_keys("upstream_busy", "4 down down enter down");
     check_keys("upstream_form", "4 down e");
 }
 

@@ -32,6 +32,15 @@ pub(super) fn enter(app: &mut App, screen: Screen) -> Vec<Effect> {
         Screen::Revision(RevisionView { older, newer, .. }) => {
             vec![Effect::Ask(Ask::Diff { older: *older, newer: *newer })]
         }
+        Screen::Endpoint(_) | Screen::Connections(_) => {
+            forget(app, ListId::Connections);
+            questions(&screen)
+        }
+        Screen::Timeline { upstream } => {
+            forget(app, ListId::Timeline);
+            app.live.timeline = None;
+            vec![Effect::Ask(Ask::Timeline { upstream: upstream.clone() })]
+        }
         _ => Vec::new(),
     };
     app.trail.push(std::mem::replace(&mut app.screen, screen));
@@ -44,10 +53,19 @@ pub(super) fn back(app: &mut App) -> Vec<Effect> {
     let Some(screen) = app.trail.pop() else { return Vec::new() };
     app.screen = screen;
     let mut effects = follow_if_needed(app);
-    if let Screen::Consumer { name } = &app.screen {
-        effects.push(Effect::Ask(Ask::Keys { consumer: name.clone() }));
-    }
+    effects.extend(questions(&app.screen));
     effects
+}
+
+/// What a screen shows beyond the status and the objects.
+pub(super) fn questions(screen: &Screen) -> Vec<Effect> {
+    let ask = match screen {
+        Screen::Consumer { name } => Ask::Keys { consumer: name.clone() },
+        Screen::Endpoint(_) | Screen::Connections(_) => Ask::Connections,
+        Screen::Timeline { upstream } => Ask::Timeline { upstream: upstream.clone() },
+        _ => return Vec::new(),
+    };
+    vec![Effect::Ask(ask)]
 }
 
 /// Single exchanges cost the daemon work, so they are asked for only while somebody looks.
