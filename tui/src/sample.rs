@@ -360,8 +360,18 @@ pub(crate) fn timeline() -> Vec<HealthEvent> {
         reason: reason.into(),
     };
     vec![
-        event(93_600_000, "10.0.0.11:8080", EndpointHealth::Up, "first health check passed: GET /healthz got 200 in 2 ms"),
-        event(7_200_000, "10.0.0.12:8080", EndpointHealth::Down, "ejected for 30 s: 5 failures in a row, connection reset"),
+        event(
+            93_600_000,
+            "10.0.0.11:8080",
+            EndpointHealth::Up,
+            "first health check passed: GET /healthz got 200 in 2 ms",
+        ),
+        event(
+            7_200_000,
+            "10.0.0.12:8080",
+            EndpointHealth::Down,
+            "ejected for 30 s: 5 failures in a row, connection reset",
+        ),
         event(7_170_000, "10.0.0.12:8080", EndpointHealth::Up, "ejection over"),
         event(192_000, "10.0.0.13:8080", EndpointHealth::Down, "health check got 500 three times (want 200)"),
     ]

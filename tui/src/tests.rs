@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console as an operator meets it: pictures of every screen at three sizes, and scripts of keys and answers.
 
+mod balancer;
+
+mod forms;
+
 mod pictures;
 
 mod scripts;

@@ -3,9 +3,9 @@
 
 use weirgate_store::model::Kind;
 
+use super::Form;
 use super::field::{Doc, Entry};
 use super::section::{Content, SectionDoc};
-use super::Form;
 use crate::live::Live;
 
 const SECTIONS: &[SectionDoc] =
@@ -15,11 +15,16 @@ const CONSUMER: &[Doc] = &[
     Doc::new("groups", "groups", Entry::List, "Groups the consumer belongs to, for policies that speak of groups.")
         .default("empty: none")
         .example("gold, partners"),
-    Doc::new("urgency", "urgency", Entry::Whole, "How soon its requests are served when an upstream has a queue: 0 goes \
-         first, 7 last.")
-        .unit("0 to 7")
-        .default("empty: that of the route")
-        .example("1"),
+    Doc::new(
+        "urgency",
+        "urgency",
+        Entry::Whole,
+        "How soon its requests are served when an upstream has a queue: 0 goes \
+         first, 7 last.",
+    )
+    .unit("0 to 7")
+    .default("empty: that of the route")
+    .example("1"),
 ];
 
 pub fn new_consumer(live: &Live) -> Form {

@@ -18,15 +18,11 @@ const MODES: &[Choice] = &[
 
 const MODE: Doc = Doc::new("mode", "mode", Entry::Choice(MODES), "What the endpoint may do.").default("ready");
 
-const WEIGHT: Doc = Doc::new(
-    "weight",
-    "weight",
-    Entry::Own,
-    "Share of the work relative to the other endpoints; 0 takes no new work.",
-)
-.unit("whole number up to 10000")
-.default("empty: the configured weight")
-.example("2");
+const WEIGHT: Doc =
+    Doc::new("weight", "weight", Entry::Own, "Share of the work relative to the other endpoints; 0 takes no new work.")
+        .unit("whole number up to 10000")
+        .default("empty: the configured weight")
+        .example("2");
 
 const REASON: Doc = Doc::new(
     "reason",

@@ -31,9 +31,7 @@ pub(super) fn read_one(doc: &'static Doc, value: Option<&Json>, live: &Live) -> 
             let on = value.and_then(Json::as_bool).unwrap_or(false);
             Field::choice(doc, both("no", "yes"), if on { "yes" } else { "no" })
         }
-        Entry::Name(kind) => {
-            Field::choice(doc, names(live, kind), value.and_then(Json::as_str).unwrap_or_default())
-        }
+        Entry::Name(kind) => Field::choice(doc, names(live, kind), value.and_then(Json::as_str).unwrap_or_default()),
         _ => Field::text(doc, value.map(|value| text_of(doc.entry, value)).unwrap_or_default()),
     }
 }
@@ -160,7 +158,7 @@ fn pairs(text: &str) -> Result<Json, String> {
 }
 
 /// Whether a field is shown: what lies below a switch that is off or an answer that is not chosen is not.
-pub(super) fn visible(fields: &[Field], field: &Field) -> bool {
+pub(crate) fn visible(fields: &[Field], field: &Field) -> bool {
     fields.iter().all(|over| shows(fields, over, field))
 }
 

@@ -12,11 +12,10 @@ const COMMENT: Doc = Doc::new(
 .default("empty")
 .example("mobile app, production");
 
-const EXPIRES: Doc =
-    Doc::new("expires", "expires in", Entry::Own, "After this time the key stops working by itself.")
-        .unit("whole number and s, m, h or d")
-        .default("empty: never")
-        .example("90d");
+const EXPIRES: Doc = Doc::new("expires", "expires in", Entry::Own, "After this time the key stops working by itself.")
+    .unit("whole number and s, m, h or d")
+    .default("empty: never")
+    .example("90d");
 
 /// How long the key lives as typed, if it is limited; `None` if that cannot be understood, which the field then says.
 pub fn expires(form: &mut Form) -> Option<Option<String>> {
@@ -37,5 +36,9 @@ pub fn expires(form: &mut Form) -> Option<Option<String>> {
 
 pub fn issue_key(consumer: &str) -> Form {
     let subject = Subject::Key { consumer: consumer.to_owned() };
-    Form::page(subject, format!("issue a key to {consumer}"), vec![Field::text(&COMMENT, ""), Field::text(&EXPIRES, "")])
+    Form::page(
+        subject,
+        format!("issue a key to {consumer}"),
+        vec![Field::text(&COMMENT, ""), Field::text(&EXPIRES, "")],
+    )
 }

@@ -4,9 +4,9 @@
 
 use weirgate_store::model::Kind;
 
+use super::Form;
 use super::field::{Choice, Doc, Entry, bare};
 use super::section::{Content, RowShape, RowsDoc, Section, SectionDoc};
-use super::Form;
 use crate::live::Live;
 
 const SECTIONS: &[SectionDoc] = &[
@@ -59,27 +59,48 @@ const PROTOCOLS: &[Choice] = &[
 ];
 
 const LISTENER: &[Doc] = &[
-    Doc::new("address", "address", Entry::Text, "IP address and port of this machine on which clients connect. 0.0.0.0 is \
-         every IPv4 address, [::] every address.")
-        .unit("IP:port; IPv6 in brackets")
-        .default("none, it must be given")
-        .example("0.0.0.0:443")
-        .required(),
-    Doc::new("protocol", "protocol", Entry::Choice(PROTOCOLS), "What is spoken there.").default("none, it must be given"),
-    Doc::new("certificates", "certificates", Entry::Names(Kind::Certificate), "For https: certificates, chosen by the \
-         name the client asks for; the first is the default.")
-        .default("empty: none")
-        .example("site, api"),
-    Doc::new("upstream", "upstream", Entry::Name(Kind::Upstream), "Where tcp and udp lead, and tls if no name decides. \
-         http and https have routes instead.")
-        .default("–: none"),
+    Doc::new(
+        "address",
+        "address",
+        Entry::Text,
+        "IP address and port of this machine on which clients connect. 0.0.0.0 is \
+         every IPv4 address, [::] every address.",
+    )
+    .unit("IP:port; IPv6 in brackets")
+    .default("none, it must be given")
+    .example("0.0.0.0:443")
+    .required(),
+    Doc::new("protocol", "protocol", Entry::Choice(PROTOCOLS), "What is spoken there.")
+        .default("none, it must be given"),
+    Doc::new(
+        "certificates",
+        "certificates",
+        Entry::Names(Kind::Certificate),
+        "For https: certificates, chosen by the \
+         name the client asks for; the first is the default.",
+    )
+    .default("empty: none")
+    .example("site, api"),
+    Doc::new(
+        "upstream",
+        "upstream",
+        Entry::Name(Kind::Upstream),
+        "Where tcp and udp lead, and tls if no name decides. \
+         http and https have routes instead.",
+    )
+    .default("–: none"),
 ];
 
 const BY_NAME: &[Doc] = &[
-    Doc::new("name", "server name", Entry::Text, "The name the client asks for: exact, *.example.com, or * for every \
-         other.")
-        .example("mail.example.com")
-        .required(),
+    Doc::new(
+        "name",
+        "server name",
+        Entry::Text,
+        "The name the client asks for: exact, *.example.com, or * for every \
+         other.",
+    )
+    .example("mail.example.com")
+    .required(),
     Doc::new("upstream", "upstream", Entry::Name(Kind::Upstream), "The upstream that gets the connection.").required(),
 ];
 
@@ -89,22 +110,39 @@ const BY_PROTOCOL: &[Doc] = &[
 ];
 
 const CLIENTS: &[Doc] = &[
-    Doc::new("trusted_proxies", "trusted", Entry::List, "Networks of proxies in front. Their Forwarded and X-Forwarded \
-         headers are believed; from everyone else they are replaced.")
-        .unit("networks divided by commas")
-        .default("empty: nobody is believed")
-        .example("10.0.0.0/8, 192.0.2.7/32"),
-    Doc::new("proxy_protocol", "PROXY header", Entry::Flag, "Every connection begins with a PROXY header (v1 or v2) that \
-         names the client; only trusted networks may connect then.")
-        .default("no"),
+    Doc::new(
+        "trusted_proxies",
+        "trusted",
+        Entry::List,
+        "Networks of proxies in front. Their Forwarded and X-Forwarded \
+         headers are believed; from everyone else they are replaced.",
+    )
+    .unit("networks divided by commas")
+    .default("empty: nobody is believed")
+    .example("10.0.0.0/8, 192.0.2.7/32"),
+    Doc::new(
+        "proxy_protocol",
+        "PROXY header",
+        Entry::Flag,
+        "Every connection begins with a PROXY header (v1 or v2) that \
+         names the client; only trusted networks may connect then.",
+    )
+    .default("no"),
 ];
 
 const LIMITS: &[Doc] = &[
-    Doc::new("limits.connections", "connections", Entry::Whole, "Open connections (or UDP sessions), over all workers.")
-        .unit("connections")
-        .default("50000")
-        .example("10000"),
-    Doc::new("limits.head", "request head", Entry::Size, "Bytes of one request head.").default("32KiB").example("16KiB"),
+    Doc::new(
+        "limits.connections",
+        "connections",
+        Entry::Whole,
+        "Open connections (or UDP sessions), over all workers.",
+    )
+    .unit("connections")
+    .default("50000")
+    .example("10000"),
+    Doc::new("limits.head", "request head", Entry::Size, "Bytes of one request head.")
+        .default("32KiB")
+        .example("16KiB"),
     Doc::new("limits.fields", "head fields", Entry::Whole, "Fields of one request head.").default("100").example("200"),
     Doc::new("limits.body", "request body", Entry::Size, "Bytes of one request body; a route may lower it.")
         .default("1GiB")
@@ -112,10 +150,15 @@ const LIMITS: &[Doc] = &[
     Doc::new("limits.streams", "streams", Entry::Whole, "Requests at a time on one HTTP/2 connection.")
         .default("128")
         .example("64"),
-    Doc::new("limits.requests", "requests", Entry::Whole, "Requests on one connection before it is closed; 0 is no \
-         limit.")
-        .default("0")
-        .example("10000"),
+    Doc::new(
+        "limits.requests",
+        "requests",
+        Entry::Whole,
+        "Requests on one connection before it is closed; 0 is no \
+         limit.",
+    )
+    .default("0")
+    .example("10000"),
 ];
 
 const TIMEOUTS: &[Doc] = &[
@@ -123,17 +166,24 @@ const TIMEOUTS: &[Doc] = &[
     Doc::new("timeouts.head", "head", Entry::Time, "From the first byte of a request head to its last.")
         .default("10s")
         .example("5s"),
-    Doc::new("timeouts.body", "body", Entry::Time, "Between two pieces of a request body.").default("30s").example("10s"),
+    Doc::new("timeouts.body", "body", Entry::Time, "Between two pieces of a request body.")
+        .default("30s")
+        .example("10s"),
     Doc::new("timeouts.write", "write", Entry::Time, "For a client to take any piece of a reply.")
         .default("30s")
         .example("10s"),
     Doc::new("timeouts.idle", "idle", Entry::Time, "For the next request on a kept connection.")
         .default("75s")
         .example("30s"),
-    Doc::new("timeouts.tunnel", "tunnel", Entry::Time, "Without a byte in either direction of a TCP, TLS or WebSocket \
-         connection.")
-        .default("1h")
-        .example("10m"),
+    Doc::new(
+        "timeouts.tunnel",
+        "tunnel",
+        Entry::Time,
+        "Without a byte in either direction of a TCP, TLS or WebSocket \
+         connection.",
+    )
+    .default("1h")
+    .example("10m"),
     Doc::new("timeouts.session", "UDP session", Entry::Time, "Without a datagram in either direction.")
         .default("30s")
         .example("2m"),

@@ -34,6 +34,8 @@ pub use consumer::{edit_consumer, new_consumer};
 pub(crate) use endpoint::mode_name;
 pub use endpoint::{effect_lines, endpoint, request as override_request};
 pub use field::{Choice, Doc, Entry, Field, Value};
+#[cfg(test)]
+pub(crate) use json::visible as shown;
 pub use key::{expires as key_expires, issue_key};
 pub(crate) use listener::listener_settings;
 pub use listener::{edit_listener, new_listener};
@@ -110,8 +112,7 @@ const NAME: Doc = Doc::new(
 .example("shop");
 
 /// The section of a form that has only one.
-const ALONE: SectionDoc =
-    SectionDoc { title: "", about: "", unset: "", content: section::Content::Fields(&[]) };
+const ALONE: SectionDoc = SectionDoc { title: "", about: "", unset: "", content: section::Content::Fields(&[]) };
 
 impl Form {
     /// A form of one page.

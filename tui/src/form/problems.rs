@@ -125,7 +125,8 @@ fn in_fields(fields: &[Field], section: usize, path: &str) -> Option<(Spot, usiz
     let shown = || fields.iter().enumerate().filter(|(_, field)| json::visible(fields, field));
     let over = shown().filter(|(_, field)| covers(field.doc.path, path)).max_by_key(|(_, field)| field.doc.path.len());
     let found = over.map(|(at, field)| (at, field.doc.path.len()));
-    let found = found.or_else(|| shown().find(|(_, field)| covers(path, field.doc.path)).map(|(at, _)| (at, path.len())));
+    let found =
+        found.or_else(|| shown().find(|(_, field)| covers(path, field.doc.path)).map(|(at, _)| (at, path.len())));
     found.map(|(at, length)| (Spot::Field { section, at }, length))
 }
 

@@ -7,10 +7,10 @@ mod fields;
 use serde_json::{Value as Json, json};
 use weirgate_store::model::Kind;
 
+use super::Form;
 use super::field::Field;
 use super::json::set;
 use super::section::Body;
-use super::Form;
 use crate::live::Live;
 
 /// How a path can be read; the first is a plain string in the model.

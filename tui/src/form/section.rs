@@ -153,7 +153,9 @@ const SAID_MAX: usize = 60;
 impl Rows {
     fn read(doc: RowsDoc, object: &Json, live: &Live) -> Self {
         let rows = match (doc.shape, json::at(object, doc.path)) {
-            (RowShape::List, Some(Json::Array(list))) => list.iter().map(|row| Row::read(doc, row.clone(), live)).collect(),
+            (RowShape::List, Some(Json::Array(list))) => {
+                list.iter().map(|row| Row::read(doc, row.clone(), live)).collect()
+            }
             (RowShape::Map, Some(Json::Object(map))) => {
                 map.iter().map(|pair| Row::read(doc, pair_row(doc, pair), live)).collect()
             }

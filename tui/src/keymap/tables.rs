@@ -100,7 +100,12 @@ pub(super) const ROUTE: &[Binding] = &[
 
 pub(super) const UPSTREAMS: &[Binding] = &[
     OPEN,
-    write(&[ch('e')], Verb::Edit, "edit", "edit endpoints, balance, health, failover, limits: everything about this upstream"),
+    write(
+        &[ch('e')],
+        Verb::Edit,
+        "edit",
+        "edit endpoints, balance, health, failover, limits: everything about this upstream",
+    ),
     write(&[ch('n')], Verb::New, "new", "make a new upstream"),
     write(&[ch('D')], Verb::Delete, "delete", "remove this upstream, after showing what that changes"),
     TRAFFIC,
@@ -111,12 +116,22 @@ pub(super) const UPSTREAMS: &[Binding] = &[
 ];
 
 pub(super) const UPSTREAM: &[Binding] = &[
-    read(&[on(KeyCode::Enter)], Verb::Open, "watch", "this endpoint: how a drain goes, and the connections that end at it"),
+    read(
+        &[on(KeyCode::Enter)],
+        Verb::Open,
+        "watch",
+        "this endpoint: how a drain goes, and the connections that end at it",
+    ),
     write(&[ch('d')], Verb::Drain, "drain", "no new requests to this endpoint; those in flight finish"),
     write(&[ch('m')], Verb::Maintenance, "maint", "no requests and no health checks"),
     write(&[ch('r')], Verb::Ready, "ready", "back to what is configured"),
     write(&[ch('w')], Verb::Weight, "weight", "its share of the work"),
-    write(&[ch('e')], Verb::Edit, "edit", "edit endpoints, balance, health, failover, limits: everything about this upstream"),
+    write(
+        &[ch('e')],
+        Verb::Edit,
+        "edit",
+        "edit endpoints, balance, health, failover, limits: everything about this upstream",
+    ),
     read(&[ch('h')], Verb::Timeline, "history", "when its endpoints went down and up, and why"),
     read(&[ch('c')], Verb::Connections, "connections", "client connections that end at this upstream"),
     TRAFFIC,
@@ -232,8 +247,7 @@ const CLEAR: Binding = read(&[ctrl('u')], Verb::Clear, "clear", "empty the field
 const FORM_HELP: Binding = read(&[on(KeyCode::F(1))], Verb::Help, "help", "explain these keys");
 const LEAVE: Binding =
     read(&[on(KeyCode::Esc), ctrl('c')], Verb::Leave, "leave", "leave the form; asks first if something was changed");
-const GO_LEAVE: Binding =
-    read(&[ctrl('c')], Verb::Leave, "", "leave the form; asks first if something was changed");
+const GO_LEAVE: Binding = read(&[ctrl('c')], Verb::Leave, "", "leave the form; asks first if something was changed");
 const TO_LIST: Binding = read(&[on(KeyCode::Esc)], Verb::Back, "all sections", "back to the list of sections");
 const TO_ROWS: Binding = read(&[on(KeyCode::Esc)], Verb::Back, "done", "back to the list of rows");
 const NEXT_SECTION: Binding =
@@ -256,17 +270,8 @@ pub(super) const FORM_SECTIONS: &[Binding] = &[
 ];
 
 /// One section of several.
-pub(super) const FORM_SECTION: &[Binding] = &[
-    CHECK,
-    NEXT_FIELD,
-    PREVIOUS_FIELD,
-    NEXT_SECTION,
-    PREVIOUS_SECTION,
-    TO_LIST,
-    CLEAR,
-    FORM_HELP,
-    GO_LEAVE,
-];
+pub(super) const FORM_SECTION: &[Binding] =
+    &[CHECK, NEXT_FIELD, PREVIOUS_FIELD, NEXT_SECTION, PREVIOUS_SECTION, TO_LIST, CLEAR, FORM_HELP, GO_LEAVE];
 
 /// A section of rows.
 pub(super) const FORM_ROWS: &[Binding] = &[

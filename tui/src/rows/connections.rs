@@ -62,7 +62,7 @@ fn cells(app: &App, connection: &ConnectionInfo) -> Vec<Cell> {
 }
 
 /// The newest first.
-pub(super) fn timeline(app: &App, upstream: &str) -> Vec<Row> {
+pub(crate) fn timeline(app: &App, upstream: &str) -> Vec<Row> {
     let known = app.live.timeline.as_ref().filter(|(name, _)| name == upstream);
     let Some((_, Ok(events))) = known else { return Vec::new() };
     let mut events: Vec<&HealthEvent> = events.iter().collect();

@@ -17,9 +17,9 @@ use crate::attention::{Level, attention};
 use crate::list::{Cell, Column, ListId, Row};
 use crate::theme::Tone;
 
-pub(crate) use connections::of_screen;
+pub(crate) use connections::{of_screen, timeline};
 pub use routes::{RouteFacts, error_tone, route_facts};
-pub use upstreams::{health_mark, health_word, upstream_mark, weight_text, why};
+pub use upstreams::{health_mark, health_word, upstream_mark, why};
 
 const fn left(title: &'static str, min: usize, max: usize) -> Column {
     Column { title, min, max, right: false }
@@ -60,7 +60,7 @@ pub fn rows(app: &App, list: ListId) -> Vec<Row> {
         (ListId::Revisions, _) => system::revisions(app),
         (ListId::Listeners, _) => system::listeners(app),
         (ListId::Connections, screen) => connections::rows(app, screen),
-        (ListId::Timeline, Screen::Timeline { upstream }) => connections::timeline(app, upstream),
+        (ListId::Timeline, Screen::Timeline { upstream }) => timeline(app, upstream),
         (ListId::Endpoints | ListId::Keys | ListId::Timeline, _) => Vec::new(),
     }
 }

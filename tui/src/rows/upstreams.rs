@@ -29,10 +29,10 @@ pub(super) const ENDPOINTS: &[Column] = &[
     left("ADDRESS", 16, 24),
     left("STATE", 11, 11),
     right("SINCE", 9),
-    right("WEIGHT", 6),
     right("IN-FLIGHT", 9),
     right("REQ/S", 7),
     right("ERR", 7),
+    right("WEIGHT", 6),
     right("LATENCY", 8),
     right("CONNS", 6),
     right("TIER", 6),
@@ -117,11 +117,11 @@ fn endpoint_cells(app: &App, upstream: &str, endpoint: &EndpointStatus) -> Vec<C
         Cell::text(endpoint.address.clone()).tone(Tone::Strong),
         Cell::text(health_word(endpoint)).tone(tone),
         Cell::number(since as f64, text::span(app.now_ms - since)),
-        Cell::number(f64::from(endpoint.weight), weight_text(endpoint)),
         Cell::number(f64::from(endpoint.in_flight), text::count(endpoint.in_flight.into())),
         Cell::number(flow.requests, text::rate(flow.requests)),
         Cell::number(flow.errors as f64 / flow.counted.max(1) as f64, error_text(flow.errors, flow.counted))
             .tone(error_tone(flow.errors, flow.counted)),
+        Cell::number(f64::from(endpoint.weight), weight_text(endpoint)),
         Cell::number(endpoint.latency_us.unwrap_or(0) as f64, endpoint.latency_us.map_or("–".to_owned(), text::micros)),
         Cell::number(f64::from(endpoint.connections), text::count(endpoint.connections.into())),
         Cell::text(tier(endpoint)),
@@ -132,7 +132,7 @@ fn endpoint_cells(app: &App, upstream: &str, endpoint: &EndpointStatus) -> Vec<C
 }
 
 /// The weight that counts now, marked if an operator or a slow start made it so.
-pub fn weight_text(endpoint: &EndpointStatus) -> String {
+fn weight_text(endpoint: &EndpointStatus) -> String {
     if endpoint.weight == endpoint.configured_weight && endpoint.share_percent.is_none() {
         endpoint.weight.to_string()
     } else {

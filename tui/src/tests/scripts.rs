@@ -16,11 +16,11 @@ use crate::sample;
 use crate::theme::Theme;
 use crate::update::update;
 
-fn app() -> App {
+pub(super) fn app() -> App {
     sample::app(Theme::COLOR)
 }
 
-fn form(app: &App) -> &Form {
+pub(super) fn form(app: &App) -> &Form {
     match &app.screen {
         Screen::Form(form) => form,
         other => panic!("not a form: {other:?}"),

@@ -208,8 +208,7 @@ fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
         form.take_refusal(refusal);
     } else if let Some(preview) = preview_of(app, ticket) {
         preview.stage = PreviewStage::Refused(refusal);
-    } else if !matches!(ask, Ask::Connections | Ask::Timeline { .. })
-        && (refusal.status != 0 || !asked_by_itself(ask))
+    } else if !matches!(ask, Ask::Connections | Ask::Timeline { .. }) && (refusal.status != 0 || !asked_by_itself(ask))
     {
         app.say(NoticeTone::Failed, refusal.detail);
     }

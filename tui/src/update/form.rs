@@ -113,14 +113,15 @@ fn step_field(form: &mut Form, by: isize) {
     form.at = shown.get(place).copied().unwrap_or(0);
 }
 
+/// Empties a text; a choice goes back to its first answer, which is the default.
 fn clear(form: &mut Form) {
     let at = form.at;
-    if let Some(field) = form.fields_mut().get_mut(at)
-        && let Value::Text(input) = &mut field.value
-    {
-        input.reset();
-        field.error = None;
+    let Some(field) = form.fields_mut().get_mut(at) else { return };
+    match &mut field.value {
+        Value::Text(input) => input.reset(),
+        Value::Choice { at, .. } => *at = 0,
     }
+    field.error = None;
 }
 
 fn type_into(form: &mut Form, key: KeyEvent) {

@@ -46,10 +46,7 @@ pub struct Entry {
 
 impl Command {
     fn writes(&self) -> bool {
-        matches!(
-            self,
-            Self::New(_) | Self::Edit(..) | Self::Issue(_) | Self::Endpoint { .. } | Self::Canary { .. }
-        )
+        matches!(self, Self::New(_) | Self::Edit(..) | Self::Issue(_) | Self::Endpoint { .. } | Self::Canary { .. })
     }
 }
 

@@ -64,7 +64,9 @@ fn words(list: ListId) -> (&'static str, &'static str) {
              send requests to.",
             "Press n to make the first upstream.",
         ),
-        ListId::Endpoints => ("This upstream has no endpoints: requests to it get 503.", "Press e to add one, or to have them found."),
+        ListId::Endpoints => {
+            ("This upstream has no endpoints: requests to it get 503.", "Press e to add one, or to have them found.")
+        }
         ListId::Consumers => (
             "Here would be consumers: applications or partners that call with a key of their own, each with limits.",
             "Press n to make the first consumer.",

@@ -104,12 +104,9 @@ fn pace_words(app: &App, view: &EndpointView, now: u32) -> String {
 
 fn oldest_words(app: &App) -> String {
     match (&app.live.connections, of_screen(app, &app.screen).min_by_key(|connection| connection.since_ms)) {
-        (_, Some(oldest)) => format!(
-            "{} from {}, open for {}",
-            oldest.protocol,
-            oldest.client,
-            text::span(app.now_ms - oldest.since_ms)
-        ),
+        (_, Some(oldest)) => {
+            format!("{} from {}, open for {}", oldest.protocol, oldest.client, text::span(app.now_ms - oldest.since_ms))
+        }
         (Some(Ok(_)), None) => "no client connection ends at it".to_owned(),
         (Some(Err(why)), None) => format!("not known: {why}"),
         (None, None) => "asking the daemon…".to_owned(),

@@ -18,8 +18,9 @@ use crate::theme::Tone;
 /// Cells of the labels.
 const LABEL: usize = 13;
 
-/// Lines that an explanation keeps below the fields of a narrow terminal.
+/// Lines that an explanation keeps below the fields of a narrow terminal, and below a list of sections.
 const BELOW: u16 = 8;
+const BELOW_SECTIONS: u16 = 4;
 
 /// From this width on the explanation stands beside the fields.
 const SIDE_BY_SIDE: u16 = 100;
@@ -50,12 +51,14 @@ fn split(app: &App, area: Rect, form: &Form) -> (Rect, Rect) {
         let [left, right] = Layout::horizontal([Constraint::Percentage(48), Constraint::Fill(1)]).areas(area);
         return (left, Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..right });
     }
+    let sections = form.level == Level::Sections;
     let wanted = match form.editing() {
-        true => page(app, form, area.width).0.len() + 1,
+        true => page(app, form, area.width).0.len() + usize::from(!sections),
         false if form.sectioned() => 0,
         false => form.fields().len() + 1,
     };
-    let wanted = u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height.saturating_sub(BELOW));
+    let below = if sections { BELOW_SECTIONS } else { BELOW };
+    let wanted = u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height.saturating_sub(below));
     let [left, right] = Layout::vertical([Constraint::Max(wanted), Constraint::Fill(1)]).areas(area);
     (left, right)
 }

@@ -67,11 +67,8 @@ pub(super) fn listener(app: &App, frame: &mut Frame<'_>, area: Rect, name: &str,
     let mut lines = vec![rule(theme, &format!("system ▸ {name}"), text("protocol"), width)];
     let status = app.live.status.iter().flat_map(|status| &status.listeners).find(|listener| listener.name == name);
     if let Some(status) = status {
-        let open = format!(
-            "{} of {} may be open",
-            text::count(status.connections),
-            text::count(status.connections_max)
-        );
+        let open =
+            format!("{} of {} may be open", text::count(status.connections), text::count(status.connections_max));
         lines.extend(labelled(theme, "connections", &open, width));
         lines.extend(labelled(theme, "listens on", &status.address, width));
     }

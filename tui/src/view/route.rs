@@ -72,9 +72,11 @@ fn destination(app: &App, name: &str, object: &Json, width: u16) -> Vec<Line<'st
         ("priority", text("priority")),
         ("body up to", text("max_body")),
     ];
-    lines.extend(rows.into_iter().flat_map(|(label, value)| value.map(|value| (label, value))).flat_map(
-        |(label, value)| labelled(app.theme, label, &value, width),
-    ));
+    lines.extend(
+        rows.into_iter()
+            .flat_map(|(label, value)| value.map(|value| (label, value)))
+            .flat_map(|(label, value)| labelled(app.theme, label, &value, width)),
+    );
     lines
 }
 

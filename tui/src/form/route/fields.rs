@@ -17,12 +17,7 @@ pub(super) const SECTIONS: &[SectionDoc] = &[
         title: "split",
         about: "Several upstreams instead of one, each with its share. Leave the upstream of the first page empty then.",
         unset: "none: one upstream gets everything",
-        content: Content::Rows(RowsDoc {
-            path: "split",
-            one: "side",
-            shape: RowShape::List,
-            columns: SIDE,
-        }),
+        content: Content::Rows(RowsDoc { path: "split", one: "side", shape: RowShape::List, columns: SIDE }),
     },
     SectionDoc {
         title: "split by",
@@ -52,28 +47,48 @@ pub(super) const SECTIONS: &[SectionDoc] = &[
 ];
 
 const ROUTE: &[Doc] = &[
-    Doc::new("match.hosts", "hosts", Entry::List, "Hosts this route answers for: exact, or *.example.com for any \
-         subdomain.")
-        .unit("host names divided by commas")
-        .default("empty: every host")
-        .example("api.example.com, *.shop.example.com"),
-    Doc::new("path_kind", "path is a", Entry::Own, "How the path below is read. prefix: whole segments; exact: this path \
-         only; template: {id} stands for one segment; regex: a regular expression for the whole path.")
-        .default("prefix"),
+    Doc::new(
+        "match.hosts",
+        "hosts",
+        Entry::List,
+        "Hosts this route answers for: exact, or *.example.com for any \
+         subdomain.",
+    )
+    .unit("host names divided by commas")
+    .default("empty: every host")
+    .example("api.example.com, *.shop.example.com"),
+    Doc::new(
+        "path_kind",
+        "path is a",
+        Entry::Own,
+        "How the path below is read. prefix: whole segments; exact: this path \
+         only; template: {id} stands for one segment; regex: a regular expression for the whole path.",
+    )
+    .default("prefix"),
     Doc::new("match.path", "path", Entry::Own, "Paths this route answers for. The longest match wins.")
         .default("/")
         .example("/orders   or, as a template, /orders/{id}"),
     Doc::new("match.methods", "methods", Entry::List, "Methods this route answers for.")
         .default("empty: every method")
         .example("GET, POST"),
-    Doc::new("upstream", "upstream", Entry::Name(Kind::Upstream), "The group of endpoints that matching requests go to. \
-         Left and right choose; a letter jumps. –: several, see split.")
-        .default("none, it must be given unless there is a split"),
-    Doc::new("policies", "policies", Entry::Own, "What a request must pass, by name. They run in a fixed order whatever \
-         the order here. {…} is a policy written in place; it is kept.")
-        .unit("names divided by commas")
-        .default("empty: none")
-        .example("partner-key, gold-limit"),
+    Doc::new(
+        "upstream",
+        "upstream",
+        Entry::Name(Kind::Upstream),
+        "The group of endpoints that matching requests go to. \
+         Left and right choose; a letter jumps. –: several, see split.",
+    )
+    .default("none, it must be given unless there is a split"),
+    Doc::new(
+        "policies",
+        "policies",
+        Entry::Own,
+        "What a request must pass, by name. They run in a fixed order whatever \
+         the order here. {…} is a policy written in place; it is kept.",
+    )
+    .unit("names divided by commas")
+    .default("empty: none")
+    .example("partner-key, gold-limit"),
 ];
 
 const SIDE: &[Doc] = &[
@@ -97,15 +112,25 @@ const KEYS: &[Choice] = &[
 ];
 
 const SPLIT_BY: &[Doc] = &[
-    Doc::new("split_by", "decided by", Entry::Choice(KEYS), "What decides the side, so that the same caller stays on it.")
-        .default("chance"),
+    Doc::new(
+        "split_by",
+        "decided by",
+        Entry::Choice(KEYS),
+        "What decides the side, so that the same caller stays on it.",
+    )
+    .default("chance"),
     Doc::new("split_by.header", "header", Entry::Text, "Name of the request header.").example("X-Tenant").required(),
     Doc::new("split_by.cookie", "cookie", Entry::Text, "Name of the cookie.").example("session").required(),
     Doc::new("split_by.query", "parameter", Entry::Text, "Name of the query parameter.").example("user").required(),
-    Doc::new("testers", "testers' field", Entry::Text, "Name of a request header in which a tester names the side of the \
-         split to be sent to.")
-        .default("empty: nobody may choose")
-        .example("X-Side"),
+    Doc::new(
+        "testers",
+        "testers' field",
+        Entry::Text,
+        "Name of a request header in which a tester names the side of the \
+         split to be sent to.",
+    )
+    .default("empty: nobody may choose")
+    .example("X-Side"),
 ];
 
 const TROUBLE: &[Choice] = &[
@@ -114,55 +139,98 @@ const TROUBLE: &[Choice] = &[
 ];
 
 const CANARY: &[Doc] = &[
-    Doc::new("canary", "canary", Entry::Switch, "Whether the split moves by itself. It needs two sides.").default("off"),
-    Doc::new("canary.upstream", "new side", Entry::Name(Kind::Upstream), "The side of the split that is new and gets \
-         more and more.")
-        .required(),
+    Doc::new("canary", "canary", Entry::Switch, "Whether the split moves by itself. It needs two sides.")
+        .default("off"),
+    Doc::new(
+        "canary.upstream",
+        "new side",
+        Entry::Name(Kind::Upstream),
+        "The side of the split that is new and gets \
+         more and more.",
+    )
+    .required(),
     Doc::new("canary.steps", "steps", Entry::List, "Its shares, rising.")
         .unit("shares divided by commas")
         .example("5%, 25%, 50%, 100%")
         .required(),
     Doc::new("canary.every", "each lasts", Entry::Time, "How long each step lasts.").example("10m").required(),
-    Doc::new("canary.errors_max", "errors below", Entry::Share, "Share of its requests that may fail (5xx, or no reply) \
-         in a step.")
-        .default("5%")
-        .example("1%"),
+    Doc::new(
+        "canary.errors_max",
+        "errors below",
+        Entry::Share,
+        "Share of its requests that may fail (5xx, or no reply) \
+         in a step.",
+    )
+    .default("5%")
+    .example("1%"),
     Doc::new("canary.latency_max", "latency below", Entry::Time, "The mean time of its replies must stay below this.")
         .default("empty: any")
         .example("300ms"),
-    Doc::new("canary.requests", "at least", Entry::Whole, "Fewest requests in a step for these to say anything, and for \
-         the step to be over.")
-        .unit("requests")
-        .default("50")
-        .example("500"),
-    Doc::new("canary.on_trouble", "in trouble", Entry::Choice(TROUBLE), "What happens when errors or latency are above \
-         that.")
-        .default("back"),
+    Doc::new(
+        "canary.requests",
+        "at least",
+        Entry::Whole,
+        "Fewest requests in a step for these to say anything, and for \
+         the step to be over.",
+    )
+    .unit("requests")
+    .default("50")
+    .example("500"),
+    Doc::new(
+        "canary.on_trouble",
+        "in trouble",
+        Entry::Choice(TROUBLE),
+        "What happens when errors or latency are above \
+         that.",
+    )
+    .default("back"),
 ];
 
 const MIRROR: &[Doc] = &[
     Doc::new("mirror", "mirror", Entry::Switch, "Whether requests are copied.").default("off"),
     Doc::new("mirror.upstream", "to", Entry::Name(Kind::Upstream), "The upstream that gets the copies.").required(),
-    Doc::new("mirror.share", "share", Entry::Share, "Share of the requests that are copied.").default("100%").example("10%"),
-    Doc::new("mirror.max_body", "body up to", Entry::Size, "Longest body that is copied; a request with a longer one is \
-         not mirrored.")
-        .default("64KiB")
-        .example("8KiB"),
+    Doc::new("mirror.share", "share", Entry::Share, "Share of the requests that are copied.")
+        .default("100%")
+        .example("10%"),
+    Doc::new(
+        "mirror.max_body",
+        "body up to",
+        Entry::Size,
+        "Longest body that is copied; a request with a longer one is \
+         not mirrored.",
+    )
+    .default("64KiB")
+    .example("8KiB"),
 ];
 
 const MORE: &[Doc] = &[
-    Doc::new("urgency", "urgency", Entry::Whole, "Who waits less when an upstream has a queue: 0 goes first, 7 last. A \
-         consumer's own number counts before it.")
-        .unit("0 to 7")
-        .default("3")
-        .example("1"),
+    Doc::new(
+        "urgency",
+        "urgency",
+        Entry::Whole,
+        "Who waits less when an upstream has a queue: 0 goes first, 7 last. A \
+         consumer's own number counts before it.",
+    )
+    .unit("0 to 7")
+    .default("3")
+    .example("1"),
     Doc::new("connect", "CONNECT", Entry::Flag, "Lets CONNECT through to the endpoint; without it CONNECT is refused.")
         .default("no"),
-    Doc::new("max_body", "max body", Entry::Size, "Largest request body on this route; a larger one is refused with 413.")
-        .default("empty: the listener's limit (1GiB)")
-        .example("8MiB"),
-    Doc::new("priority", "priority", Entry::Whole, "Among regex paths that match the same request the highest wins. Other \
-         paths do not need it.")
-        .default("0")
-        .example("10"),
+    Doc::new(
+        "max_body",
+        "max body",
+        Entry::Size,
+        "Largest request body on this route; a larger one is refused with 413.",
+    )
+    .default("empty: the listener's limit (1GiB)")
+    .example("8MiB"),
+    Doc::new(
+        "priority",
+        "priority",
+        Entry::Whole,
+        "Among regex paths that match the same request the highest wins. Other \
+         paths do not need it.",
+    )
+    .default("0")
+    .example("10"),
 ];

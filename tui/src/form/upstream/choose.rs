@@ -27,9 +27,14 @@ const HASH_BY: &[Choice] = &[
 
 pub(super) const BALANCE: &[Doc] = &[
     Doc::new("balance", "balance", Entry::Choice(BALANCES), "How an endpoint is chosen.").default("least-request"),
-    Doc::new("hash.by", "hash by", Entry::Choice(HASH_BY), "What ring, maglev and rendezvous hash. A request without \
-         it is spread at random.")
-        .default("source-ip"),
+    Doc::new(
+        "hash.by",
+        "hash by",
+        Entry::Choice(HASH_BY),
+        "What ring, maglev and rendezvous hash. A request without \
+         it is spread at random.",
+    )
+    .default("source-ip"),
     Doc::new("hash.by.header", "header", Entry::Text, "Name of the request header that is hashed.")
         .example("X-Tenant")
         .required(),
@@ -39,11 +44,16 @@ pub(super) const BALANCE: &[Doc] = &[
     Doc::new("hash.by.query", "parameter", Entry::Text, "Name of the query parameter that is hashed.")
         .example("user")
         .required(),
-    Doc::new("hash.bounded_load", "bounded load", Entry::Share, "The most one endpoint may carry for its keys, as a \
-         share of the mean; what is over goes elsewhere, so one hot key cannot drown an endpoint.")
-        .unit("105% to 1000%")
-        .default("empty: no bound")
-        .example("125%"),
+    Doc::new(
+        "hash.bounded_load",
+        "bounded load",
+        Entry::Share,
+        "The most one endpoint may carry for its keys, as a \
+         share of the mean; what is over goes elsewhere, so one hot key cannot drown an endpoint.",
+    )
+    .unit("105% to 1000%")
+    .default("empty: no bound")
+    .example("125%"),
 ];
 
 pub(super) const ENDPOINT: &[Doc] = &[
@@ -84,24 +94,39 @@ pub(super) const DISCOVERY: &[Doc] = &[
     Doc::new("discovery.srv", "record", Entry::Text, "The SRV record that is asked for, again when its TTL is over.")
         .example("_http._tcp.shop.internal")
         .required(),
-    Doc::new("discovery.file.path", "file", Entry::Text, "Each line: address, or address weight, or address weight \
-         backup; # begins a comment.")
-        .unit("absolute path on the machine of the daemon")
-        .example("/etc/weirgate/shop.endpoints")
-        .required(),
-    Doc::new("discovery.lease.ttl", "longest lease", Entry::Time, "The longest a registration lives without being \
-         renewed.")
-        .default("30s")
-        .example("10s"),
+    Doc::new(
+        "discovery.file.path",
+        "file",
+        Entry::Text,
+        "Each line: address, or address weight, or address weight \
+         backup; # begins a comment.",
+    )
+    .unit("absolute path on the machine of the daemon")
+    .example("/etc/weirgate/shop.endpoints")
+    .required(),
+    Doc::new(
+        "discovery.lease.ttl",
+        "longest lease",
+        Entry::Time,
+        "The longest a registration lives without being \
+         renewed.",
+    )
+    .default("30s")
+    .example("10s"),
 ];
 
 pub(super) const ZONE: &[Doc] = &[
     Doc::new("zone", "prefer a zone", Entry::Switch, "Whether endpoints of one zone go first.").default("off"),
     Doc::new("zone.prefer", "this zone", Entry::Text, "The zone this weirgate is in.").example("eu-1a").required(),
-    Doc::new("zone.enough", "enough", Entry::Share, "While at least this share of the zone's weight is usable, all \
-         requests stay in it; below, the rest spills over.")
-        .default("70%")
-        .example("50%"),
+    Doc::new(
+        "zone.enough",
+        "enough",
+        Entry::Share,
+        "While at least this share of the zone's weight is usable, all \
+         requests stay in it; below, the rest spills over.",
+    )
+    .default("70%")
+    .example("50%"),
 ];
 
 const STICKIES: &[Choice] = &[
@@ -113,10 +138,15 @@ const STICKIES: &[Choice] = &[
 
 pub(super) const STICKY: &[Doc] = &[
     Doc::new("sticky", "recognise by", Entry::Choice(STICKIES), "How a client is recognised.").default("none"),
-    Doc::new("sticky.cookie.name", "cookie name", Entry::Text, "Name of the cookie. Its value is sealed: no address can \
-         be read from it and none can be forged.")
-        .default("weirgate")
-        .example("route"),
+    Doc::new(
+        "sticky.cookie.name",
+        "cookie name",
+        Entry::Text,
+        "Name of the cookie. Its value is sealed: no address can \
+         be read from it and none can be forged.",
+    )
+    .default("weirgate")
+    .example("route"),
     Doc::new("sticky.cookie.path", "cookie path", Entry::Text, "Paths for which the browser sends it.")
         .default("/")
         .example("/shop"),
@@ -129,11 +159,16 @@ pub(super) const STICKY: &[Doc] = &[
     Doc::new("sticky.learn.cookie", "their cookie", Entry::Text, "Name of the cookie that the endpoint sets.")
         .example("JSESSIONID")
         .required(),
-    Doc::new("sticky.learn.entries", "remember", Entry::Whole, "Most sessions that are remembered; the one unused \
-         longest is forgotten for a new one.")
-        .unit("sessions")
-        .default("65536")
-        .example("200000"),
+    Doc::new(
+        "sticky.learn.entries",
+        "remember",
+        Entry::Whole,
+        "Most sessions that are remembered; the one unused \
+         longest is forgotten for a new one.",
+    )
+    .unit("sessions")
+    .default("65536")
+    .example("200000"),
     Doc::new("sticky.learn.idle", "forget after", Entry::Time, "A session that is unused so long is forgotten.")
         .default("30m")
         .example("8h"),

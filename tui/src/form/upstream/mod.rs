@@ -14,8 +14,8 @@ mod load;
 
 use weirgate_store::model::Kind;
 
-use super::section::{Content, RowShape, RowsDoc, Section, SectionDoc};
 use super::Form;
+use super::section::{Content, RowShape, RowsDoc, Section, SectionDoc};
 use crate::live::Live;
 
 pub(super) const SECTIONS: &[SectionDoc] = &[
