@@ -202,7 +202,9 @@ impl Field {
         let current = self.current().trim();
         let first = self.doc.choices().first().filter(|choice| choice.shape == Shape::Absent);
         let first = first.map_or("", |choice| choice.value);
-        !current.is_empty() && current != first && current != self.doc.default
+        // A default may be explained: `0: no limit`.
+        let default = self.doc.default.split(':').next().unwrap_or_default();
+        !current.is_empty() && current != first && current != default
     }
 
     /// The parts of a list divided by commas or blanks.

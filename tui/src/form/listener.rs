@@ -54,7 +54,7 @@ const PROTOCOLS: &[Choice] = &[
     bare("http", "HTTP/1.1, and HTTP/2 by prior knowledge; for clients without TLS"),
     bare("https", "TLS, then HTTP/2 or HTTP/1.1; needs a certificate"),
     bare("tcp", "bytes, passed on as they are; needs an upstream"),
-    bare("tls", "TLS passed on unopened, to an upstream chosen by name; needs no certificate"),
+    bare("tls", "TLS passed on unopened, by server name; needs no certificate"),
     bare("udp", "datagrams; those of one client are a session; needs an upstream"),
 ];
 
@@ -189,9 +189,9 @@ const TIMEOUTS: &[Doc] = &[
         .example("2m"),
 ];
 
-/// What is set in each section of an object beyond the first three, for a screen that only shows it.
+/// What is set in each section of an object beyond what it is and where it leads, for a screen that only shows it.
 pub(crate) fn listener_settings(object: &serde_json::Value, live: &Live) -> Vec<(&'static str, String)> {
-    let sections = SECTIONS.iter().filter(|doc| matches!(doc.content, Content::Fields(_)));
+    let sections = SECTIONS.iter().skip(1).filter(|doc| matches!(doc.content, Content::Fields(_)));
     let sections = sections.map(|doc| (doc, Section::read(doc, object, live).summary()));
     sections.filter(|(doc, summary)| summary != doc.unset).map(|(doc, summary)| (doc.title, summary)).collect()
 }

@@ -143,10 +143,10 @@ pub(super) const UPSTREAM: &[Binding] = &[
 
 /// One endpoint: the drain under way, and who is still connected to it.
 pub(super) const ENDPOINT: &[Binding] = &[
-    write(&[ch('d')], Verb::Drain, "drain", "no new requests to this endpoint; those in flight finish"),
-    write(&[ch('x')], Verb::Cut, "cut the rest", "cut what is still in flight now; asks first"),
+    write(&[ch('x')], Verb::Cut, "cut rest", "cut what is still in flight now; asks first"),
     write(&[ch('+')], Verb::Longer, "longer", "five more minutes until what is left is cut"),
     write(&[ch('r')], Verb::Ready, "ready", "cancel: back to what is configured"),
+    write(&[ch('d')], Verb::Drain, "drain", "no new requests to this endpoint; those in flight finish"),
     write(&[ch('m')], Verb::Maintenance, "maint", "no requests and no health checks"),
     write(&[ch('w')], Verb::Weight, "", "its share of the work"),
     write(&[ch('K')], Verb::Kill, "close one", "close the connection under the cursor; asks first"),

@@ -302,3 +302,30 @@ fn a_scalar_that_must_be_given_is_asked_for() {
     let crate::app::Screen::Form(form) = &app.screen else { panic!("no form") };
     assert!(form.field("discovery.dns").unwrap().error.is_some());
 }
+
+/// A label that is cut says nothing, and a field without a sentence explains nothing.
+#[test]
+fn labels_fit_and_every_field_says_what_it_means() {
+    const LABEL: usize = 13;
+    let app = app();
+    for kind in [Kind::Upstream, Kind::Route, Kind::Listener, Kind::Consumer] {
+        for section in new_form(&app, kind).sections {
+            let docs: Vec<&form::Doc> = match &section.body {
+                Body::Fields(fields) => fields.iter().map(|field| field.doc).collect(),
+                Body::Rows(rows) => rows.doc.columns.iter().collect(),
+            };
+            assert!(crate::text::width(section.doc.title) <= LABEL, "row {}", section.doc.title);
+            for doc in docs {
+                assert!(crate::text::width(doc.label) <= LABEL, "row {}: {:?} is too long", doc.path, doc.label);
+                assert!(
+                    doc.meaning.ends_with('.') || doc.meaning.ends_with(')'),
+                    "row {}: {:?}",
+                    doc.path,
+                    doc.meaning
+                );
+                let says = !doc.default.is_empty() || doc.required;
+                assert!(says, "row {}: nobody knows what holds when it is empty", doc.path);
+            }
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect, view: &Endpoint
         None => lines.extend(endpoint_lines(app, endpoint, area.width)),
     }
     if let Some(upstream) = app.live.upstream(&view.upstream) {
-        lines.extend(labelled(app.theme, "others", &others_words(upstream, &view.address), area.width));
+        lines.extend(labelled(app.theme, "others", &others_words(upstream, endpoint), area.width));
     }
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(5));
     let [head, body] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
@@ -56,7 +56,7 @@ fn leaving(
     width: u16,
 ) -> Vec<Line<'static>> {
     let mut lines = progress(app, view, endpoint, width);
-    let left = format!("{} open to it, unused ones included", text::plural(endpoint.connections.into(), "connection"));
+    let left = format!("{} open to it, unused ones included", text::count(endpoint.connections.into()));
     lines.extend(labelled(app.theme, "connections", &left, width));
     lines.extend(labelled(app.theme, "oldest", &oldest_words(app), width));
     let deadline = match (over.mode, over.deadline_ms) {
@@ -114,11 +114,11 @@ fn oldest_words(app: &App) -> String {
 }
 
 /// Who takes its work.
-fn others_words(upstream: &UpstreamStatus, address: &str) -> String {
+fn others_words(upstream: &UpstreamStatus, this: &EndpointStatus) -> String {
     let takes = |endpoint: &&EndpointStatus| {
         let ready = endpoint.overridden.as_ref().is_none_or(|over| over.mode == OverrideMode::Ready);
         let well = endpoint.health != EndpointHealth::Down && endpoint.ejected_until_ms.is_none();
-        endpoint.address != address && ready && well && endpoint.weight > 0
+        endpoint.address != this.address && ready && well && endpoint.weight > 0
     };
     let others: Vec<String> = upstream
         .endpoints
@@ -126,9 +126,12 @@ fn others_words(upstream: &UpstreamStatus, address: &str) -> String {
         .filter(takes)
         .map(|endpoint| format!("{} ({} in flight)", endpoint.address, text::count(endpoint.in_flight.into())))
         .collect();
-    if others.is_empty() {
+    let leaves = this.overridden.as_ref().is_some_and(|over| over.mode != OverrideMode::Ready);
+    if !leaves {
+        format!("{} more of {} take requests", others.len(), upstream.name)
+    } else if others.is_empty() {
         format!("! no other endpoint of {} takes requests: clients get 503", upstream.name)
     } else {
-        format!("{} take its work", others.join(", "))
+        format!("its work goes to {}", others.join(", "))
     }
 }

@@ -22,6 +22,9 @@ const LABEL: usize = 13;
 const BELOW: u16 = 8;
 const BELOW_SECTIONS: u16 = 4;
 
+/// Lines that fields keep above a long explanation.
+const FIELDS_MIN: u16 = 6;
+
 /// From this width on the explanation stands beside the fields.
 const SIDE_BY_SIDE: u16 = 100;
 
@@ -57,10 +60,16 @@ fn split(app: &App, area: Rect, form: &Form) -> (Rect, Rect) {
         false if form.sectioned() => 0,
         false => form.fields().len() + 1,
     };
-    let below = if sections { BELOW_SECTIONS } else { BELOW };
+    let below = if sections { BELOW_SECTIONS } else { below(app, form, area) };
     let wanted = u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height.saturating_sub(below));
     let [left, right] = Layout::vertical([Constraint::Max(wanted), Constraint::Fill(1)]).areas(area);
     (left, right)
+}
+
+/// Lines for the explanation of any field of the page, so that nothing moves when the cursor does.
+fn below(app: &App, form: &Form, area: Rect) -> u16 {
+    let longest = form.fields().iter().map(|field| meaning(app, field, area.width).len() + 1).max().unwrap_or(0);
+    u16::try_from(longest).unwrap_or(u16::MAX).clamp(BELOW, area.height.saturating_sub(FIELDS_MIN).max(BELOW))
 }
 
 /// The lines of the page, and which of them the cursor is on.
@@ -294,8 +303,10 @@ fn meaning(app: &App, field: &Field, width: u16) -> Vec<Line<'static>> {
             }
         }
     }
-    for (label, value) in [("unit", doc.unit), ("default", doc.default), ("example", doc.example)] {
-        if !value.is_empty() && !matches!(doc.entry, Entry::Choice(_)) {
+    let change = if matches!(field.value, Value::Choice { .. }) { "left and right, or its first letter" } else { "" };
+    for (label, value) in [("unit", doc.unit), ("default", doc.default), ("example", doc.example), ("change", change)] {
+        let said = label == "default" && matches!(doc.entry, Entry::Choice(_));
+        if !value.is_empty() && !said {
             lines.extend(labelled(app.theme, label, value, width));
         }
     }

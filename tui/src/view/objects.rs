@@ -72,6 +72,11 @@ pub(super) fn listener(app: &App, frame: &mut Frame<'_>, area: Rect, name: &str,
         lines.extend(labelled(theme, "connections", &open, width));
         lines.extend(labelled(theme, "listens on", &status.address, width));
     }
+    let certificates = object.get("certificates").and_then(Json::as_array).into_iter().flatten();
+    let certificates = certificates.filter_map(Json::as_str).collect::<Vec<_>>().join(", ");
+    if !certificates.is_empty() {
+        lines.extend(labelled(theme, "certificates", &certificates, width));
+    }
     lines.extend(labelled(theme, "leads to", &leads_words(object), width));
     for (label, map) in [("by name", "sni"), ("by protocol", "alpn")] {
         for (name, upstream) in object.get(map).and_then(Json::as_object).into_iter().flatten() {

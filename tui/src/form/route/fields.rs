@@ -76,7 +76,7 @@ const ROUTE: &[Doc] = &[
         "upstream",
         Entry::Name(Kind::Upstream),
         "The group of endpoints that matching requests go to. \
-         Left and right choose; a letter jumps. –: several, see split.",
+         –: several, see split.",
     )
     .default("none, it must be given unless there is a split"),
     Doc::new(
@@ -124,7 +124,7 @@ const SPLIT_BY: &[Doc] = &[
     Doc::new("split_by.query", "parameter", Entry::Text, "Name of the query parameter.").example("user").required(),
     Doc::new(
         "testers",
-        "testers' field",
+        "testers",
         Entry::Text,
         "Name of a request header in which a tester names the side of the \
          split to be sent to.",

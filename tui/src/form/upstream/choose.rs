@@ -4,16 +4,16 @@
 use super::super::field::{Choice, Doc, Entry, absent, bare, key};
 
 const BALANCES: &[Choice] = &[
-    absent("least-request", "the less busy of two drawn by weight; right for most HTTP"),
-    bare("round-robin", "in turn, whatever the weights; for equal machines and equal requests"),
-    bare("weighted", "in turn by weight, spread evenly; for machines of different size"),
-    bare("random", "any one by weight; for many balancers in front of the same endpoints"),
-    bare("least-connections", "the fewest open connections of all; for TCP, where connections live long"),
-    bare("peak-ewma", "the faster of two, peaks remembered; when some endpoints are sometimes slow"),
-    bare("source-ip", "the same one for the same client address; when endpoints keep client state"),
-    bare("ring", "by hash on a ketama ring; to share endpoints with ketama cache clients"),
-    bare("maglev", "by hash through a table of 65,537; the quickest choice for many endpoints"),
-    bare("rendezvous", "by hash, highest score; moves the fewest keys, for up to some tens of endpoints"),
+    absent("least-request", "the less busy of two; right for most HTTP"),
+    bare("round-robin", "in turn; for equal machines and equal requests"),
+    bare("weighted", "in turn by weight; for machines of different size"),
+    bare("random", "by weight; for many balancers over the same endpoints"),
+    bare("least-connections", "fewest open connections; for TCP that lives long"),
+    bare("peak-ewma", "the faster of two; when some are sometimes slow"),
+    bare("source-ip", "same client, same endpoint; when it keeps client state"),
+    bare("ring", "by hash, as ketama clients do; for shared caches"),
+    bare("maglev", "by hash, quickest to choose; for many endpoints"),
+    bare("rendezvous", "by hash, moves fewest keys; for up to some tens"),
 ];
 
 const HASH_BY: &[Choice] = &[
@@ -79,10 +79,10 @@ pub(super) const ENDPOINT: &[Doc] = &[
 
 const SOURCES: &[Choice] = &[
     absent("none", "only the endpoints that are written"),
-    key("dns", "every A and AAAA record of a name; for most names that stand for several machines"),
-    key("srv", "the targets of an SRV record with port, weight and priority; for Consul, Kubernetes headless"),
+    key("dns", "every A and AAAA record of a name; for a name of several machines"),
+    key("srv", "an SRV record with port, weight and priority; for Consul, Kubernetes"),
     key("file", "a file with an endpoint a line, read again when it changes; for scripts"),
-    key("lease", "endpoints register through the API and stay while they renew; for machines that come and go"),
+    key("lease", "endpoints register through the API; for machines that come and go"),
 ];
 
 pub(super) const DISCOVERY: &[Doc] = &[
@@ -133,7 +133,7 @@ const STICKIES: &[Choice] = &[
     absent("none", "each request goes where balance says"),
     key("cookie", "a sealed cookie that weirgate sets; for browsers"),
     key("header", "the same sealed value in a header; for clients that send it back"),
-    key("learn", "a cookie that the endpoint sets; for applications with a session cookie of their own"),
+    key("learn", "a cookie that the endpoint sets; for applications that have one"),
 ];
 
 pub(super) const STICKY: &[Doc] = &[

@@ -103,7 +103,7 @@ pub(super) const RETRY: &[Doc] = &[
         Entry::Time,
         "For one try to bring the head of a reply, if another may follow.",
     )
-    .default("empty: timeouts.response alone")
+    .default("empty: the response timeout alone")
     .example("2s"),
     Doc::new(
         "retry.buffer",

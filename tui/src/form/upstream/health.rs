@@ -6,10 +6,10 @@ use super::super::field::{Choice, Doc, Entry, absent, key, key_true};
 const KINDS: &[Choice] = &[
     absent("none", "every endpoint is taken to be up, unless an agent says otherwise"),
     key("http", "a request that must be answered as expected; best where there is HTTP"),
-    key_true("tcp", "a connection that opens, and bytes to send and expect if given; for anything over TCP"),
+    key_true("tcp", "a connection that opens, and bytes to send and expect if given"),
     key_true("tls", "a TLS handshake that ends well, whatever the certificate"),
     key_true("grpc", "the gRPC health protocol; only SERVING is healthy"),
-    key("script", "a program on this machine that exits with 0; for what no other check can see"),
+    key("script", "a program on this machine; for what no other check can see"),
 ];
 
 pub(super) const HEALTH: &[Doc] = &[
@@ -66,7 +66,7 @@ pub(super) const HEALTH: &[Doc] = &[
         .example("5s"),
     Doc::new(
         "health.fast_interval",
-        "in doubt every",
+        "when unsure",
         Entry::Time,
         "Between two checks while an endpoint has begun to \
          fail or to recover.",

@@ -4,45 +4,22 @@
 use super::super::field::{Doc, Entry};
 
 pub(super) const LIMITS: &[Doc] = &[
-    Doc::new(
-        "limits.requests",
-        "requests",
-        Entry::Whole,
-        "Requests in flight to all endpoints together; 0 is no limit.",
-    )
-    .unit("requests")
-    .default("0")
-    .example("400"),
-    Doc::new(
-        "limits.connections",
-        "connections",
-        Entry::Whole,
-        "Open connections to all endpoints together; 0 is no \
-         limit.",
-    )
-    .unit("connections")
-    .default("0")
-    .example("1000"),
-    Doc::new(
-        "limits.endpoint_requests",
-        "per endpoint",
-        Entry::Whole,
-        "Requests in flight to one endpoint; 0 is no \
-         limit.",
-    )
-    .unit("requests")
-    .default("0")
-    .example("100"),
-    Doc::new(
-        "limits.endpoint_connections",
-        "… connections",
-        Entry::Whole,
-        "Open connections to one endpoint; 0 is no \
-         limit.",
-    )
-    .unit("connections")
-    .default("0")
-    .example("250"),
+    Doc::new("limits.requests", "requests", Entry::Whole, "Requests in flight to all endpoints together.")
+        .unit("requests")
+        .default("0: no limit")
+        .example("400"),
+    Doc::new("limits.endpoint_requests", "…per endpoint", Entry::Whole, "Requests in flight to one endpoint.")
+        .unit("requests")
+        .default("0: no limit")
+        .example("100"),
+    Doc::new("limits.connections", "connections", Entry::Whole, "Open connections to all endpoints together.")
+        .unit("connections")
+        .default("0: no limit")
+        .example("1000"),
+    Doc::new("limits.endpoint_connections", "…per endpoint", Entry::Whole, "Open connections to one endpoint.")
+        .unit("connections")
+        .default("0: no limit")
+        .example("250"),
     Doc::new(
         "limits.queue",
         "may wait",
@@ -59,8 +36,7 @@ pub(super) const LIMITS: &[Doc] = &[
         "limits.adaptive",
         "adaptive",
         Entry::Switch,
-        "Finds the limit of requests in flight by itself: it falls \
-         when latency rises above what it is without load.",
+        "Finds the limit of requests in flight by itself: it falls when latency rises above what it is without load.",
     )
     .default("off"),
     Doc::new("limits.adaptive.least", "never below", Entry::Whole, "The limit never falls below this.")

@@ -106,7 +106,7 @@ pub(super) const SECTIONS: &[SectionDoc] = &[
         title: "limits",
         about: "How much it may carry at a time, over all workers. What is over a limit waits in the queue; 503 if the \
                 queue is full or its time is over.",
-        unset: "none",
+        unset: "no limits",
         content: Content::Fields(load::LIMITS),
     },
     SectionDoc {
