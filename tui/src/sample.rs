@@ -48,7 +48,23 @@ fn endpoint(address: &str, in_flight: u32) -> EndpointStatus {
     }
 }
 
-pub(crate) fn status() -> StatusReply {
+fn listeners() -> Vec<ListenerStatus> {
+    let listener = |name: &str, address: &str, protocol: &str, connections| ListenerStatus {
+        name: name.into(),
+        address: address.into(),
+        protocol: protocol.into(),
+        connections,
+        connections_max: 50_000,
+    };
+    vec![
+        listener("web", "0.0.0.0:80", "http", 1_020),
+        listener("web-tls", "0.0.0.0:443", "https", 7_100),
+        listener("mail", "0.0.0.0:993", "tls", 3),
+    ]
+}
+
+/// One that drains, one that is down, one that is ejected, one that comes back slowly.
+fn upstreams() -> Vec<UpstreamStatus> {
     let mut down = endpoint("10.0.0.13:8080", 0);
     down.health = EndpointHealth::Down;
     down.since_ms = NOW - 192_000;
@@ -62,7 +78,6 @@ pub(crate) fn status() -> StatusReply {
         since_ms: NOW - 40_000,
         deadline_ms: Some(NOW + 252_000),
         expires_ms: Some(NOW + 7_160_000),
-        ..EndpointOverride::default()
     });
     let mut ejected = endpoint("10.0.2.1:8080", 0);
     ejected.reason = "5 failures in a row: connection reset by 10.0.2.1:8080".into();
@@ -79,6 +94,21 @@ pub(crate) fn status() -> StatusReply {
         endpoints,
         ..UpstreamStatus::default()
     };
+    vec![
+        upstream("catalog", 1, vec![endpoint("10.0.1.1:9000", 6), drained]),
+        upstream("shop", 2, vec![endpoint("10.0.0.11:8080", 19), endpoint("10.0.0.12:8080", 25), down]),
+        UpstreamStatus {
+            balance: "peak-ewma".into(),
+            queued: 12,
+            requests_max: Some(64),
+            trouble: Some("breaker open for 3 s more: 20 failures in a row".into()),
+            discovery: Some("dns next.shop.internal: 2 addresses, asked again in 24 s".into()),
+            ..upstream("shop-next", 1, vec![ejected, warming])
+        },
+    ]
+}
+
+pub(crate) fn status() -> StatusReply {
     StatusReply {
         version: "0.1.0".into(),
         instance: "edge-1".into(),
@@ -90,41 +120,8 @@ pub(crate) fn status() -> StatusReply {
         store: StoreStatus { health: StoreHealth::Ok, message: "212 revisions, last fsync 14:02".into() },
         connections: 8_120,
         connections_max: 50_000,
-        listeners: vec![
-            ListenerStatus {
-                name: "web".into(),
-                address: "0.0.0.0:80".into(),
-                protocol: "http".into(),
-                connections: 1_020,
-                connections_max: 50_000,
-            },
-            ListenerStatus {
-                name: "web-tls".into(),
-                address: "0.0.0.0:443".into(),
-                protocol: "https".into(),
-                connections: 7_100,
-                connections_max: 50_000,
-            },
-            ListenerStatus {
-                name: "mail".into(),
-                address: "0.0.0.0:993".into(),
-                protocol: "tls".into(),
-                connections: 3,
-                connections_max: 50_000,
-            },
-        ],
-        upstreams: vec![
-            upstream("catalog", 1, vec![endpoint("10.0.1.1:9000", 6), drained]),
-            upstream("shop", 2, vec![endpoint("10.0.0.11:8080", 19), endpoint("10.0.0.12:8080", 25), down]),
-            UpstreamStatus {
-                balance: "peak-ewma".into(),
-                queued: 12,
-                requests_max: Some(64),
-                trouble: Some("breaker open for 3 s more: 20 failures in a row".into()),
-                discovery: Some("dns next.shop.internal: 2 addresses, asked again in 24 s".into()),
-                ..upstream("shop-next", 1, vec![ejected, warming])
-            },
-        ],
+        listeners: listeners(),
+        upstreams: upstreams(),
         canaries: vec![CanaryStatus {
             route: "shop-web".into(),
             upstream: "shop-next".into(),
@@ -247,6 +244,61 @@ pub(crate) fn exchange(number: u64) -> ExchangeRecord {
     }
 }
 
+fn upstream_objects() -> serde_json::Value {
+    json!({
+        "catalog": { "endpoints": [{ "address": "10.0.1.1:9000" }, { "address": "10.0.1.2:9000" }] },
+        "shop": {
+            "endpoints": [
+                { "address": "10.0.0.11:8080" }, { "address": "10.0.0.12:8080", "weight": 2 },
+                { "address": "10.0.0.13:8080", "backup": true },
+            ],
+            "health": { "http": { "path": "/healthz", "expect": [200] }, "interval": "2s" },
+            "retry": { "attempts": 1, "on": ["connect", "503"], "budget": "20%" },
+        },
+        "shop-next": {
+            "balance": "peak-ewma",
+            "discovery": { "dns": "next.shop.internal:8080" },
+            "sticky": { "cookie": { "name": "route", "path": "/" } },
+            "outlier": { "consecutive_failures": 5, "eject": "30s" },
+            "limits": { "queue": 50, "queue_timeout": "500ms", "adaptive": { "least": 10, "most": 64 } },
+            "breaker": {},
+            "protocol": "h2", "tls": { "server_name": "shop.internal" },
+        },
+    })
+}
+
+fn route_objects() -> serde_json::Value {
+    json!({
+        "orders": {
+            "match": { "hosts": ["api.example.com"], "path": "/orders", "methods": ["GET", "POST"] },
+            "upstream": "shop",
+            "policies": ["gold-limit", { "request_headers": { "set": { "X-Edge": "weirgate" } } }, "partner-key"],
+            "max_body": "8MiB",
+        },
+        "order-page": {
+            "match": {
+                "path": { "template": "/pages/order/{id}" },
+                "headers": { "X-Beta": { "present": true } },
+            },
+            "upstream": "shop",
+            "policies": ["partner-key"],
+        },
+        "shop-web": {
+            "match": { "path": "/shop" },
+            "split": [{ "upstream": "shop", "weight": 95 }, { "upstream": "shop-next", "weight": 5 }],
+            "split_by": { "cookie": "session" },
+            "testers": "X-Side",
+            "canary": {
+                "upstream": "shop-next", "steps": ["5%", "25%", "50%", "100%"], "every": "10m",
+                "errors_max": "1%", "latency_max": "300ms", "requests": 500,
+            },
+            "mirror": { "upstream": "catalog", "share": "10%" },
+            "urgency": 1,
+        },
+        "site": { "upstream": "catalog" },
+    })
+}
+
 pub(crate) fn objects(kind: Kind) -> ObjectList {
     let objects = match kind {
         Kind::Listener => json!({
@@ -266,59 +318,12 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
                 "key": "stored:4be1f0aa93d27c55",
             },
         }),
-        Kind::Upstream => json!({
-            "catalog": { "endpoints": [{ "address": "10.0.1.1:9000" }, { "address": "10.0.1.2:9000" }] },
-            "shop": {
-                "endpoints": [
-                    { "address": "10.0.0.11:8080" }, { "address": "10.0.0.12:8080", "weight": 2 },
-                    { "address": "10.0.0.13:8080", "backup": true },
-                ],
-                "health": { "http": { "path": "/healthz", "expect": [200] }, "interval": "2s" },
-                "retry": { "attempts": 1, "on": ["connect", "503"], "budget": "20%" },
-            },
-            "shop-next": {
-                "balance": "peak-ewma",
-                "discovery": { "dns": "next.shop.internal:8080" },
-                "sticky": { "cookie": { "name": "route", "path": "/" } },
-                "outlier": { "consecutive_failures": 5, "eject": "30s" },
-                "limits": { "queue": 50, "queue_timeout": "500ms", "adaptive": { "least": 10, "most": 64 } },
-                "breaker": {},
-                "protocol": "h2", "tls": { "server_name": "shop.internal" },
-            },
-        }),
+        Kind::Upstream => upstream_objects(),
         Kind::Policy => json!({
             "partner-key": { "api_key": { "header": "X-Api-Key" } },
             "gold-limit": { "rate_limit": { "per": "consumer", "rate": "100/s", "burst": 200 } },
         }),
-        Kind::Route => json!({
-            "orders": {
-                "match": { "hosts": ["api.example.com"], "path": "/orders", "methods": ["GET", "POST"] },
-                "upstream": "shop",
-                "policies": ["gold-limit", { "request_headers": { "set": { "X-Edge": "weirgate" } } }, "partner-key"],
-                "max_body": "8MiB",
-            },
-            "order-page": {
-                "match": {
-                    "path": { "template": "/pages/order/{id}" },
-                    "headers": { "X-Beta": { "present": true } },
-                },
-                "upstream": "shop",
-                "policies": ["partner-key"],
-            },
-            "shop-web": {
-                "match": { "path": "/shop" },
-                "split": [{ "upstream": "shop", "weight": 95 }, { "upstream": "shop-next", "weight": 5 }],
-                "split_by": { "cookie": "session" },
-                "testers": "X-Side",
-                "canary": {
-                    "upstream": "shop-next", "steps": ["5%", "25%", "50%", "100%"], "every": "10m",
-                    "errors_max": "1%", "latency_max": "300ms", "requests": 500,
-                },
-                "mirror": { "upstream": "catalog", "share": "10%" },
-                "urgency": 1,
-            },
-            "site": { "upstream": "catalog" },
-        }),
+        Kind::Route => route_objects(),
         Kind::Consumer => json!({
             "acme": { "groups": ["gold"], "urgency": 1, "api_keys": [{ "hash": "00", "prefix": "acme" }] },
             "alice": { "groups": ["gold", "staff"] },

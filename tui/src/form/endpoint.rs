@@ -113,7 +113,7 @@ pub fn request(form: &mut Form) -> Option<OverrideRequest> {
         field.refuse("only a drain has something left to cut: empty it, or choose drain");
     }
     if form.sections.iter().any(super::Section::wrong) {
-        form.to_first_problem();
+        form.show_first_problem();
         return None;
     }
     Some(OverrideRequest { mode, weight, reason: form.current("reason").to_owned(), expires_s, deadline_s })

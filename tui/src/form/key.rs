@@ -28,7 +28,7 @@ pub fn expires(form: &mut Form) -> Option<Option<String>> {
         Ok(span) => Some(Some(span.to_string())),
         Err(message) => {
             form.field_mut("expires")?.refuse(message);
-            form.to_first_problem();
+            form.show_first_problem();
             None
         }
     }

@@ -357,7 +357,7 @@ impl Form {
             section.write(&mut object);
         }
         if self.sections.iter().any(Section::wrong) {
-            self.to_first_problem();
+            self.show_first_problem();
             return None;
         }
         let edit = Edit::Put { kind, name: self.object_name(), object };

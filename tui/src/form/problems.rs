@@ -32,7 +32,7 @@ impl Form {
             let spot = self.spot(&self.inner_path(&problem.path));
             self.put_problem(spot, problem);
         }
-        self.to_first_problem();
+        self.show_first_problem();
     }
 
     /// Takes a refusal that is not about single values.
@@ -77,7 +77,7 @@ impl Form {
     }
 
     /// Goes to the page, the row and the field of the first problem.
-    pub(super) fn to_first_problem(&mut self) {
+    pub(super) fn show_first_problem(&mut self) {
         let Some(section) = self.sections.iter().position(Section::wrong) else { return };
         self.enter(section);
         let row = self.rows().and_then(|rows| rows.rows.iter().position(super::Row::wrong));

@@ -60,7 +60,7 @@ pub(super) fn begin(plain: &mut Plain, key: &str) -> Option<Said> {
         "w" => (OverrideMode::Ready, vec![Expires, Reason, Weight]),
         "c" => return Some((vec!["Asked.".to_owned()], vec![Effect::Ask(Ask::Connections)])),
         "h" => return Some(which(plain, Kind::Upstream, Wait::Timeline)),
-        "k" => return Some(writing(plain, |plain| which_canary(plain))),
+        "k" => return Some(writing(plain, which_canary)),
         "x" => {
             return Some(writing(plain, |plain| {
                 plain.wait = Wait::Connection;
@@ -267,22 +267,22 @@ mod tests {
         last
     }
 
-    fn check(lines: &[&str], want: OverrideRequest) {
+    fn check(lines: &[&str], want: &OverrideRequest) {
         let (_, asked) = talk(lines);
         let Some(Ask::Override { upstream, address, request, .. }) = asked else { panic!("row {lines:?}: {asked:?}") };
         assert_eq!((upstream.as_str(), address.as_str()), ("shop", "10.0.0.11:8080"), "row {lines:?}");
-        assert_eq!(request, want, "row {lines:?}");
+        assert_eq!(request, *want, "row {lines:?}");
     }
 
     #[test]
     fn an_override_is_asked_for_question_by_question() {
         let request = |mode| OverrideRequest { mode, ..OverrideRequest::default() };
         let drain = OverrideRequest { deadline_s: Some(300), ..request(OverrideMode::Drain) };
-        check(&["7", "3", "kernel", "5m", ""], OverrideRequest { reason: "kernel".into(), ..drain.clone() });
-        check(&["7", "3", "", "soon", "5m", "2h"], OverrideRequest { expires_s: Some(7_200), ..drain });
-        check(&["8", "3", "", ""], request(OverrideMode::Maint));
-        check(&["9", "3", ""], request(OverrideMode::Ready));
-        check(&["w", "3", "5", "", ""], OverrideRequest { weight: Some(5), ..request(OverrideMode::Ready) });
+        check(&["7", "3", "kernel", "5m", ""], &OverrideRequest { reason: "kernel".into(), ..drain.clone() });
+        check(&["7", "3", "", "soon", "5m", "2h"], &OverrideRequest { expires_s: Some(7_200), ..drain });
+        check(&["8", "3", "", ""], &request(OverrideMode::Maint));
+        check(&["9", "3", ""], &request(OverrideMode::Ready));
+        check(&["w", "3", "5", "", ""], &OverrideRequest { weight: Some(5), ..request(OverrideMode::Ready) });
     }
 
     #[test]

@@ -250,7 +250,8 @@ fn before(name: &str) -> Json {
 #[test]
 fn a_field_changes_its_place_and_no_other() {
     type Change = fn(&mut Json);
-    let rows: &[(&str, &[(&str, &str)], Change)] = &[
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Change);
+    let rows: &[Row<'_>] = &[
         ("shop", &[], |_| {}),
         ("shop", &[("balance", "maglev"), ("hash.by", "header"), ("hash.by.header", "X-Tenant")], |o| {
             o["balance"] = json!("maglev");

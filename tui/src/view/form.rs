@@ -104,13 +104,17 @@ fn sections(app: &App, form: &Form, width: u16) -> (Vec<Line<'static>>, usize) {
     (form.sections.iter().enumerate().map(line).collect(), form.section)
 }
 
-/// Widths of the columns of rows: the first gets what the others leave.
+/// Widths of the columns of rows: each as its label, the first gets what the others leave.
 fn row_widths(rows: &Rows, width: u16) -> Vec<usize> {
-    const OTHER: usize = 11;
-    let others = rows.doc.columns.len().saturating_sub(1);
-    let first = usize::from(width).saturating_sub(others * OTHER + 4).clamp(8, 40);
-    // A map has two columns, and its second is a name.
-    if others == 1 { vec![first.min(34), 24] } else { [vec![first.min(24)], vec![OTHER - 1; others]].concat() }
+    const OTHER: usize = 7;
+    const NAME: usize = 24;
+    // A map has two columns, and its second is a name; so has a split.
+    let pair = rows.doc.columns.len() == 2;
+    let of = |doc: &Doc| if pair { NAME } else { text::width(doc.label).max(OTHER) };
+    let others: Vec<usize> = rows.doc.columns.iter().skip(1).map(of).collect();
+    let taken: usize = others.iter().map(|width| width + 1).sum();
+    let first = usize::from(width).saturating_sub(taken + 5).clamp(8, 40);
+    [vec![first], others].concat()
 }
 
 fn rows_page(app: &App, form: &Form, rows: &Rows, width: u16) -> (Vec<Line<'static>>, usize) {

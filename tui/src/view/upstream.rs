@@ -54,7 +54,13 @@ fn head(app: &App, status: &UpstreamStatus, area: Rect) -> Vec<Line<'static>> {
         lines.extend(labelled(theme, "discovery", discovery, width));
     }
     let object = app.live.object(Kind::Upstream, name).cloned().unwrap_or_default();
-    let set = settings(&object, &app.live).into_iter().filter(|(title, _)| !matches!(*title, "endpoints" | "balance"));
+    // These are shown by themselves.
+    let shown = |title: &str| match title {
+        "endpoints" | "balance" => true,
+        "discovery" => status.discovery.is_some(),
+        _ => false,
+    };
+    let set = settings(&object, &app.live).into_iter().filter(|(title, _)| !shown(title));
     let set: Vec<(&str, String)> = set.collect();
     let used = users(app, name);
     if area.height >= TALL {
