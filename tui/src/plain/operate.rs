@@ -140,8 +140,24 @@ fn canary(route: String, line: &str) -> Said {
 fn endpoint(plain: &mut Plain, draft: Draft, line: &str) -> Said {
     let at = line.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
     match at.and_then(|at| plain.all_endpoints().into_iter().nth(at)) {
-        Some((upstream, address, _)) => ask(plain, Draft { upstream, address, ..draft }),
+        Some((upstream, address, _)) => {
+            let mut draft = Draft { upstream, address, ..draft };
+            if draft.open.contains(&Question::Weight) {
+                keep_mode(plain, &mut draft);
+            }
+            ask(plain, draft)
+        }
         None => say("None."),
+    }
+}
+
+/// A new weight must not end a drain: what stands by hand stays, with its deadline.
+fn keep_mode(plain: &Plain, draft: &mut Draft) {
+    let Some(endpoint) = plain.app.live.endpoint(&draft.upstream, &draft.address) else { return };
+    if let Some(over) = &endpoint.overridden {
+        let left = |until: i64| u64::try_from((until - plain.app.now_ms) / 1_000).unwrap_or(0).max(1);
+        draft.request.mode = over.mode;
+        draft.request.deadline_s = over.deadline_ms.map(left);
     }
 }
 
@@ -220,7 +236,7 @@ pub(super) fn spoken(plain: &Plain, event: &Event) -> Vec<String> {
     let Event::Answered { ask, outcome } = event else { return Vec::new() };
     match (ask, outcome) {
         (Ask::Override { upstream, .. }, Ok(Answer::Endpoint(endpoint))) => {
-            vec![format!("{} of {upstream} is {}.", endpoint.address, rows::health_word(endpoint))]
+            vec![format!("{} of {upstream}: {}.", endpoint.address, rows::health_word(endpoint))]
         }
         (Ask::Connections, Ok(_)) => {
             let mut lines = sentences(ListId::Connections, rows::rows(&plain.app, ListId::Connections));
@@ -265,6 +281,14 @@ mod tests {
             last = (said, asked);
         }
         last
+    }
+
+    #[test]
+    fn a_new_weight_does_not_end_a_drain() {
+        let (_, asked) = talk(&["w", "2", "5", "", ""]);
+        let Some(Ask::Override { address, request, .. }) = asked else { panic!("{asked:?}") };
+        let got = (address.as_str(), request.mode, request.deadline_s, request.weight);
+        assert_eq!(got, ("10.0.1.2:9000", OverrideMode::Drain, Some(252), Some(5)));
     }
 
     fn check(lines: &[&str], want: &OverrideRequest) {

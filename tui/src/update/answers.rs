@@ -79,7 +79,7 @@ fn overridden(
     endpoint: &EndpointStatus,
 ) -> Vec<Effect> {
     let word = crate::rows::health_word(endpoint);
-    app.say(NoticeTone::Done, format!("{} of {upstream} is {word}", endpoint.address));
+    app.say(NoticeTone::Done, format!("{} of {upstream}: {word}", endpoint.address));
     let on_top = matches!(&app.screen, Screen::Form(form) if form.ticket == ticket);
     let mut effects = close_form(app, ticket);
     effects.extend(ask_status(app));

@@ -75,7 +75,8 @@ fn leaving(
 /// `44 → 6 ▓▓▓▓░ about 20 s left`, or that it is over.
 fn progress(app: &App, view: &EndpointView, endpoint: &EndpointStatus, width: u16) -> Vec<Line<'static>> {
     let now = endpoint.in_flight;
-    if now == 0 && of_screen(app, &app.screen).next().is_none() {
+    let known = matches!(app.live.connections, Some(Ok(_)));
+    if now == 0 && known && of_screen(app, &app.screen).next().is_none() {
         let words = "✓ Nothing is in flight any more: the machine can be worked on.";
         return indented(app.theme, Tone::Good, words, 1, width);
     }
@@ -94,7 +95,7 @@ fn pace_words(app: &App, view: &EndpointView, now: u32) -> String {
     let Some((since_ms, before)) = view.first else { return String::new() };
     let (passed, gone) = (app.now_ms - since_ms, i64::from(before) - i64::from(now));
     if now == 0 {
-        "no request is left; tunnels are below".to_owned()
+        "no request is left; tunnels may be".to_owned()
     } else if gone > 0 && passed > 0 {
         format!("about {} left at this pace", text::span(passed.saturating_mul(i64::from(now)) / gone))
     } else {

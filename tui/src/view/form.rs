@@ -37,7 +37,8 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect, form: &Form) {
         Stage::Review(_) => "checked, not applied yet",
         Stage::Applying(_) => "applying…",
     };
-    paint::line(frame, Rect { height: 1, ..area }, rule(app.theme, &form.place(), state, area.width));
+    let place = if form.editing() { form.place() } else { form.title.clone() };
+    paint::line(frame, Rect { height: 1, ..area }, rule(app.theme, &place, state, area.width));
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let (left, right) = split(app, below, form);
     let (lines, cursor) = page(app, form, left.width);

@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 use serde_json::Value as Json;
 use weirgate_store::model::Kind;
-use weirgate_store::wire::{EndpointStatus, UpstreamStatus};
+use weirgate_store::wire::{EndpointStatus, OverrideMode, UpstreamStatus};
 
 use super::objects::{flow_line, gone};
 use super::paint::{self, indented, labelled, plain, rule, span};
@@ -140,7 +140,12 @@ fn override_words(app: &App, endpoint: &EndpointStatus) -> Option<String> {
     let weight = over.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
     let reason = if over.reason.is_empty() { String::new() } else { format!(": {}", over.reason) };
     let since = text::span(app.now_ms - over.since_ms);
-    let mut words = format!("{}{weight}, by {} {since} ago{reason}", crate::form::mode_name(over.mode), over.owner);
+    let mode = match over.mode {
+        OverrideMode::Ready => "ready",
+        OverrideMode::Drain => "draining",
+        OverrideMode::Maint => "maintenance",
+    };
+    let mut words = format!("{mode}{weight}, by {} {since} ago{reason}", over.owner);
     if let Some(deadline) = over.deadline_ms {
         words += &format!(" · what is left is cut at {}", moment(app, deadline));
     }
