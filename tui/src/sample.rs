@@ -341,17 +341,19 @@ pub(crate) fn connections() -> Vec<ConnectionInfo> {
         listener: "web-tls".into(),
         protocol: protocol.into(),
         client: client.into(),
-        upstream: Some(if endpoint.starts_with("10.0.1") { "catalog" } else { "shop" }.into()),
-        endpoint: Some(endpoint.into()),
+        upstream: (!endpoint.is_empty())
+            .then(|| if endpoint.starts_with("10.0.1") { "catalog" } else { "shop" }.into()),
+        endpoint: (!endpoint.is_empty()).then(|| endpoint.into()),
         since_ms: NOW - age_ms,
         bytes_in: id * 1_204,
         bytes_out: id * 88_112,
     };
     vec![
-        connection(7, "http/2", "198.51.100.9:50999", "10.0.1.2:9000", 12_000),
+        connection(7, "tls", "198.51.100.9:50999", "10.0.1.2:9000", 12_000),
         connection(3, "websocket", "198.51.100.7:50412", "10.0.1.2:9000", 1_865_000),
         connection(12, "tcp", "[2001:db8::17]:41772", "10.0.1.1:9000", 92_000),
-        connection(15, "http/1.1", "203.0.113.4:61022", "10.0.0.11:8080", 4_000),
+        connection(15, "http/1.1", "203.0.113.4:61022", "", 4_000),
+        connection(19, "websocket", "203.0.113.5:50100", "10.0.0.11:8080", 700_000),
     ]
 }
 

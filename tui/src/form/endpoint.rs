@@ -112,6 +112,13 @@ pub fn request(form: &mut Form) -> Option<OverrideRequest> {
     {
         field.refuse("only a drain has something left to cut: empty it, or choose drain");
     }
+    if expires_s.is_some()
+        && mode == OverrideMode::Ready
+        && weight.is_none()
+        && let Some(field) = form.field_mut("expires")
+    {
+        field.refuse("as configured is nothing that could end: empty it, or give a weight");
+    }
     if form.sections.iter().any(super::Section::wrong) {
         form.show_first_problem();
         return None;

@@ -116,12 +116,7 @@ pub(super) const UPSTREAMS: &[Binding] = &[
 ];
 
 pub(super) const UPSTREAM: &[Binding] = &[
-    read(
-        &[on(KeyCode::Enter)],
-        Verb::Open,
-        "watch",
-        "this endpoint: how a drain goes, and the connections that end at it",
-    ),
+    read(&[on(KeyCode::Enter)], Verb::Open, "watch", "this endpoint: how a drain goes, and the tunnels that end at it"),
     write(&[ch('d')], Verb::Drain, "drain", "no new requests to this endpoint; those in flight finish"),
     write(&[ch('m')], Verb::Maintenance, "maint", "no requests and no health checks"),
     write(&[ch('r')], Verb::Ready, "ready", "back to what is configured"),
@@ -133,7 +128,7 @@ pub(super) const UPSTREAM: &[Binding] = &[
         "edit endpoints, balance, health, failover, limits: everything about this upstream",
     ),
     read(&[ch('h')], Verb::Timeline, "history", "when its endpoints went down and up, and why"),
-    read(&[ch('c')], Verb::Connections, "connections", "client connections that end at this upstream"),
+    read(&[ch('c')], Verb::Connections, "connections", "tunnels that end at this upstream (tcp, tls, udp, websocket)"),
     TRAFFIC,
     SORT,
     REVERSE,

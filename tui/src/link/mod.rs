@@ -205,7 +205,9 @@ async fn answer(client: &Client, ask: &Ask) -> Result<Answer, ClientError> {
             Answer::Revoked
         }
         Ask::Explain(request) => Answer::Explained(client.send(post, "/v1/explain", Some(request)).await?),
-        Ask::Connections => Answer::Connections(client.get("/v1/connections").await?),
+        Ask::Connections { listener, upstream } => {
+            Answer::Connections(client.get(&connections(listener.as_deref(), upstream.as_deref())).await?)
+        }
         Ask::Kill { id } => {
             // What it says of the connection it closed is not shown: the list is asked for again.
             let path = format!("/v1/connections/{id}");
@@ -221,6 +223,15 @@ async fn answer(client: &Client, ask: &Ask) -> Result<Answer, ClientError> {
             Answer::Canary
         }
     })
+}
+
+fn connections(listener: Option<&str>, upstream: Option<&str>) -> String {
+    let named = [("listener", listener), ("upstream", upstream)];
+    let named = named.into_iter().filter_map(|(kind, name)| Some(format!("{kind}={}", segment(name?))));
+    match named.collect::<Vec<_>>().join("&") {
+        query if query.is_empty() => "/v1/connections".to_owned(),
+        query => format!("/v1/connections?{query}"),
+    }
 }
 
 fn keys(consumer: &str) -> String {

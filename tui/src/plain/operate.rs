@@ -58,13 +58,13 @@ pub(super) fn begin(plain: &mut Plain, key: &str) -> Option<Said> {
         "8" => (OverrideMode::Maint, vec![Expires, Reason]),
         "9" => (OverrideMode::Ready, vec![Reason]),
         "w" => (OverrideMode::Ready, vec![Expires, Reason, Weight]),
-        "c" => return Some((vec!["Asked.".to_owned()], vec![Effect::Ask(Ask::Connections)])),
+        "c" => return Some((vec!["Asked.".to_owned()], vec![all_connections()])),
         "h" => return Some(which(plain, Kind::Upstream, Wait::Timeline)),
         "k" => return Some(writing(plain, which_canary)),
         "x" => {
             return Some(writing(plain, |plain| {
                 plain.wait = Wait::Connection;
-                (vec!["Asked.".to_owned()], vec![Effect::Ask(Ask::Connections)])
+                (vec!["Asked.".to_owned()], vec![all_connections()])
             }));
         }
         _ => return None,
@@ -77,6 +77,10 @@ pub(super) fn begin(plain: &mut Plain, key: &str) -> Option<Said> {
         lines.push("Which? Its number, or an empty line for none.".to_owned());
         (lines, Vec::new())
     }))
+}
+
+fn all_connections() -> Effect {
+    Effect::Ask(Ask::Connections { listener: None, upstream: None })
 }
 
 /// Only where something may be written.
@@ -238,7 +242,7 @@ pub(super) fn spoken(plain: &Plain, event: &Event) -> Vec<String> {
         (Ask::Override { upstream, .. }, Ok(Answer::Endpoint(endpoint))) => {
             vec![format!("{} of {upstream}: {}.", endpoint.address, rows::health_word(endpoint))]
         }
-        (Ask::Connections, Ok(_)) => {
+        (Ask::Connections { .. }, Ok(_)) => {
             let mut lines = sentences(ListId::Connections, rows::rows(&plain.app, ListId::Connections));
             if matches!(plain.wait, Wait::Connection) {
                 lines.push("Which? Its number, or an empty line for none.".to_owned());
@@ -249,7 +253,11 @@ pub(super) fn spoken(plain: &Plain, event: &Event) -> Vec<String> {
         (Ask::Kill { .. }, Ok(_)) => vec!["It is closed.".to_owned()],
         (Ask::Canary { route, .. }, Ok(_)) => vec![format!("Done. k says how the canary of {route} stands.")],
         (
-            Ask::Override { .. } | Ask::Connections | Ask::Timeline { .. } | Ask::Kill { .. } | Ask::Canary { .. },
+            Ask::Override { .. }
+            | Ask::Connections { .. }
+            | Ask::Timeline { .. }
+            | Ask::Kill { .. }
+            | Ask::Canary { .. },
             Err(ErrorReply { detail, .. }),
         ) => vec![format!("No: {}", text::clean(detail))],
         _ => Vec::new(),
@@ -275,8 +283,8 @@ mod tests {
                 Effect::Ask(ask) => Some(ask),
                 _ => None,
             });
-            if let Some(Ask::Connections) = asked {
-                sample::answer(&mut plain.app, Ask::Connections, Answer::Connections(sample::connections()));
+            if let Some(ask @ Ask::Connections { .. }) = &asked {
+                sample::answer(&mut plain.app, ask.clone(), Answer::Connections(sample::connections()));
             }
             last = (said, asked);
         }

@@ -48,7 +48,8 @@ fn cells(app: &App, connection: &ConnectionInfo) -> Vec<Cell> {
     let ends = match (&connection.upstream, &connection.endpoint) {
         (Some(upstream), Some(endpoint)) => format!("{upstream} {endpoint}"),
         (Some(upstream), None) => upstream.clone(),
-        _ => "nowhere now".to_owned(),
+        // HTTP: each request may go elsewhere.
+        _ => "by request".to_owned(),
     };
     vec![
         Cell::text(connection.client.clone()).tone(Tone::Strong),

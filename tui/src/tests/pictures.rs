@@ -229,7 +229,8 @@ fn draining_an_endpoint() {
     let mut status = sample::status();
     status.upstreams[0].endpoints[1].in_flight = 0;
     sample::answer(&mut app, Ask::Status, Answer::Status(Box::new(status)));
-    sample::answer(&mut app, Ask::Connections, Answer::Connections(Vec::new()));
+    let ask = Ask::Connections { listener: None, upstream: Some("catalog".into()) };
+    sample::answer(&mut app, ask, Answer::Connections(Vec::new()));
     check("drain_over", &mut app);
     let mut healthy = self::app();
     let ask = asked(&press(&mut healthy, "4 down enter enter"));

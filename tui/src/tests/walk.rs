@@ -94,7 +94,7 @@ fn random_answer(dice: &mut Dice, ask: Ask) -> Option<Event> {
         Ask::Check { .. } | Ask::Diff { .. } => Answer::Checked(Box::new(checked)),
         Ask::Keys { consumer } => Answer::Keys(sample::keys(consumer)),
         Ask::RevokeKey { .. } => Answer::Revoked,
-        Ask::Connections => Answer::Connections(sample::connections()),
+        Ask::Connections { .. } => Answer::Connections(sample::connections()),
         Ask::Timeline { .. } => Answer::Timeline(sample::timeline()),
         Ask::Kill { .. } => Answer::Killed,
         Ask::Canary { .. } => Answer::Canary,

@@ -40,11 +40,11 @@ fn answered(app: &mut App, ask: Ask, answer: Answer) -> Vec<Effect> {
         (Ask::Override { ticket, upstream, request, .. }, Answer::Endpoint(endpoint)) => {
             return overridden(app, ticket, upstream, request.mode, &endpoint);
         }
-        (Ask::Connections, Answer::Connections(list)) => app.live.connections = Some(Ok(list)),
+        (Ask::Connections { .. }, Answer::Connections(list)) => app.live.connections = Some(Ok(list)),
         (Ask::Timeline { upstream }, Answer::Timeline(events)) => app.live.timeline = Some((upstream, Ok(events))),
         (Ask::Kill { .. }, Answer::Killed) => {
             app.say(NoticeTone::Done, "the connection is closed");
-            return vec![Effect::Ask(Ask::Connections)];
+            return screens::questions(&app.screen);
         }
         (Ask::Canary { route, verb }, Answer::Canary) => {
             app.say(NoticeTone::Done, format!("canary of {route}: {}", canary_done(verb)));
@@ -193,7 +193,7 @@ fn close_form(app: &mut App, ticket: u64) -> Vec<Effect> {
 fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
     match ask {
         // Shown where the list would be.
-        Ask::Connections => app.live.connections = Some(Err(refusal.detail.clone())),
+        Ask::Connections { .. } => app.live.connections = Some(Err(refusal.detail.clone())),
         Ask::Timeline { upstream } => app.live.timeline = Some((upstream.clone(), Err(refusal.detail.clone()))),
         _ => {}
     }
@@ -208,7 +208,8 @@ fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
         form.take_refusal(refusal);
     } else if let Some(preview) = preview_of(app, ticket) {
         preview.stage = PreviewStage::Refused(refusal);
-    } else if !matches!(ask, Ask::Connections | Ask::Timeline { .. }) && (refusal.status != 0 || !asked_by_itself(ask))
+    } else if !matches!(ask, Ask::Connections { .. } | Ask::Timeline { .. })
+        && (refusal.status != 0 || !asked_by_itself(ask))
     {
         app.say(NoticeTone::Failed, refusal.detail);
     }

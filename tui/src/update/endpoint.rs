@@ -13,7 +13,7 @@ use crate::keymap::Verb;
 use crate::text;
 
 /// What "now" is as a deadline.
-const CUT_S: u64 = 1;
+const CUT_S: u64 = 0;
 
 /// How much longer "longer" is.
 const LONGER_S: i64 = 300;

@@ -121,7 +121,7 @@ fn tick(app: &mut App, now_ms: i64) -> Vec<Effect> {
     let due = unread || now_ms - app.status_ms >= STATUS_EVERY_MS;
     let mut effects = if due { ask_status(app) } else { Vec::new() };
     if !effects.is_empty() && matches!(app.screen, Screen::Connections(_) | Screen::Endpoint(_)) {
-        effects.push(Effect::Ask(Ask::Connections));
+        effects.extend(screens::questions(&app.screen));
     }
     if unread {
         app.read_revision = app.unread_revision;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Going from screen to screen: enter goes deeper and leaves a trail, esc follows it back, a number starts anew.
 
-use crate::app::{Action, App, Confirm, Popup, RevisionView, Screen, TRAIL_MAX, Tab};
+use crate::app::{Action, App, Confirm, Popup, RevisionView, Scope, Screen, TRAIL_MAX, Tab};
 use crate::event::{Ask, Effect};
 use crate::list::ListId;
 
@@ -34,6 +34,7 @@ pub(super) fn enter(app: &mut App, screen: Screen) -> Vec<Effect> {
         }
         Screen::Endpoint(_) | Screen::Connections(_) => {
             forget(app, ListId::Connections);
+            app.live.connections = None;
             questions(&screen)
         }
         Screen::Timeline { upstream } => {
@@ -61,7 +62,10 @@ pub(super) fn back(app: &mut App) -> Vec<Effect> {
 pub(super) fn questions(screen: &Screen) -> Vec<Effect> {
     let ask = match screen {
         Screen::Consumer { name } => Ask::Keys { consumer: name.clone() },
-        Screen::Endpoint(_) | Screen::Connections(_) => Ask::Connections,
+        Screen::Endpoint(view) => Ask::Connections { listener: None, upstream: Some(view.upstream.clone()) },
+        Screen::Connections(Scope::Upstream(name)) => Ask::Connections { listener: None, upstream: Some(name.clone()) },
+        Screen::Connections(Scope::Listener(name)) => Ask::Connections { listener: Some(name.clone()), upstream: None },
+        Screen::Connections(Scope::All) => Ask::Connections { listener: None, upstream: None },
         Screen::Timeline { upstream } => Ask::Timeline { upstream: upstream.clone() },
         _ => return Vec::new(),
     };

@@ -81,7 +81,7 @@ fn words(list: ListId) -> (&'static str, &'static str) {
             "Here would be listeners: addresses on which clients connect. Without one nobody can.",
             "Press n to make the first listener.",
         ),
-        ListId::Connections => ("No client connection is open here now. The list is asked for every two seconds.", ""),
+        ListId::Connections => ("None is open now. The list is asked for every two seconds.", ""),
         ListId::Timeline => ("No endpoint has gone down or come up as far back as the store reaches.", ""),
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect, view: &Endpoint
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(5));
     let [head, body] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
     paint::lines(frame, head, lines);
-    table::titled(app, frame, body, ListId::Connections, "Client connections that end at it, the oldest first");
+    table::titled(app, frame, body, ListId::Connections, "Tunnels to it (tcp, tls, udp, websocket), the oldest first");
 }
 
 fn state_words(app: &App, endpoint: &EndpointStatus) -> String {
@@ -108,7 +108,7 @@ fn oldest_words(app: &App) -> String {
         (_, Some(oldest)) => {
             format!("{} from {}, open for {}", oldest.protocol, oldest.client, text::span(app.now_ms - oldest.since_ms))
         }
-        (Some(Ok(_)), None) => "no client connection ends at it".to_owned(),
+        (Some(Ok(_)), None) => "no tunnel ends at it".to_owned(),
         (Some(Err(why)), None) => format!("not known: {why}"),
         (None, None) => "asking the daemon…".to_owned(),
     }

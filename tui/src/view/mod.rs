@@ -88,7 +88,7 @@ fn screen(app: &App, frame: &mut Frame<'_>, area: Rect) {
         Screen::Route { name, scroll } => route::draw(app, frame, area, name, *scroll),
         Screen::Upstream { name } => upstream::draw(app, frame, area, name),
         Screen::Endpoint(view) => endpoint::draw(app, frame, area, view),
-        Screen::Connections(scope) => table::named(app, frame, area, &connections_title(scope)),
+        Screen::Connections(scope) => table::named(app, frame, area, &connections_title(app, scope)),
         Screen::Timeline { upstream } => table::named(app, frame, area, &format!("upstreams ▸ {upstream} ▸ history")),
         Screen::Listener { name, scroll } => objects::listener(app, frame, area, name, *scroll),
         Screen::Consumer { name } => objects::consumer(app, frame, area, name),
@@ -98,10 +98,16 @@ fn screen(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
-fn connections_title(scope: &Scope) -> String {
-    match scope {
+/// Connections that the daemon tells at most in one answer.
+const CONNECTIONS_TOLD: usize = 1_000;
+
+fn connections_title(app: &App, scope: &Scope) -> String {
+    let told = matches!(&app.live.connections, Some(Ok(list)) if list.len() >= CONNECTIONS_TOLD);
+    let newest = if told { " (the newest)" } else { "" };
+    let place = match scope {
         Scope::All => "connections".to_owned(),
         Scope::Upstream(name) => format!("upstreams ▸ {name} ▸ connections"),
         Scope::Listener(name) => format!("system ▸ {name} ▸ connections"),
-    }
+    };
+    place + newest
 }

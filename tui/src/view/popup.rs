@@ -109,8 +109,8 @@ fn purpose(screen: &Screen) -> &'static str {
              You may leave this screen: the drain goes on."
         }
         Screen::Connections(_) => {
-            "Client connections and UDP sessions that are open now, the oldest first. FROM IT and TO IT count bytes of the \
-             client so far."
+            "Client connections and UDP sessions that are open now, the oldest first; of more than a thousand the newest. \
+             FROM IT and TO IT count bytes of the client so far. HTTP ends at no endpoint: each request chooses one."
         }
         Screen::Timeline { .. } => "When each endpoint went down and up, and why, newest first. It survives a restart.",
         Screen::Listener { .. } => "A listener is an address on which clients connect, and what is spoken there.",
