@@ -349,6 +349,12 @@ fn help_and_palette() {
     press(&mut app, ":");
     write(&mut app, "drsh13");
     check("palette_found", &mut app);
+    let mut app = self::app();
+    press(&mut app, ":");
+    write(&mut app, "canary");
+    check("palette_canary", &mut app);
+    check_keys("help_upstream", "4 down enter ?");
+    check_keys("help_endpoint", "4 down enter enter ?");
 }
 
 #[test]
@@ -399,7 +405,15 @@ fn without_colour_nothing_is_coloured_and_nothing_is_lost() {
 
 #[test]
 fn ascii_is_ascii() {
-    for (name, keys) in [("ascii_overview", "1"), ("ascii_traffic", "2 down"), ("ascii_form", "3 down e")] {
+    for (name, keys) in [
+        ("ascii_overview", "1"),
+        ("ascii_traffic", "2 down"),
+        ("ascii_form", "3 down e"),
+        ("ascii_form_page", "4 down e down down down down down down enter"),
+        ("ascii_upstream", "4 down down enter"),
+        ("ascii_endpoint", "4 enter down enter"),
+        ("ascii_route", "3 down down enter"),
+    ] {
         let mut app = sample::app(Theme::ASCII);
         press(&mut app, keys);
         let terminal = draw(&app, 80, 24);

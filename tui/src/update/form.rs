@@ -216,7 +216,11 @@ fn send(form: &mut Form, checked: Option<Box<Checked>>) -> Vec<Effect> {
 
 /// A revision says in its history what it was about.
 fn commented(form: &Form, change: ChangeRequest) -> ChangeRequest {
-    ChangeRequest { comment: Some(form.title.clone()), ..change }
+    let comment = match &form.subject {
+        Subject::Object { name: None, .. } => format!("{} {}", form.title, form.object_name()),
+        _ => form.title.clone(),
+    };
+    ChangeRequest { comment: Some(comment), ..change }
 }
 
 fn issue(form: &mut Form, consumer: String) -> Vec<Effect> {

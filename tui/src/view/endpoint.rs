@@ -129,7 +129,11 @@ fn others_words(upstream: &UpstreamStatus, this: &EndpointStatus) -> String {
         .collect();
     let leaves = this.overridden.as_ref().is_some_and(|over| over.mode != OverrideMode::Ready);
     if !leaves {
-        format!("{} more of {} take requests", others.len(), upstream.name)
+        match others.len() {
+            0 => format!("no other endpoint of {} takes requests", upstream.name),
+            1 => format!("1 more of {} takes requests", upstream.name),
+            n => format!("{n} more of {} take requests", upstream.name),
+        }
     } else if others.is_empty() {
         format!("! no other endpoint of {} takes requests: clients get 503", upstream.name)
     } else {
