@@ -178,10 +178,15 @@ fn an_upstream_is_edited_by_sections_and_an_endpoint_drained() {
 
     terminal.press(&["Enter"]);
     terminal.shows("Endpoints");
-    terminal.press(&["d", "C-s"]);
+    // The reason stays empty; after it comes when what is left is cut.
+    terminal.press(&["d", "Down", "5m", "C-s"]);
     terminal.shows("No other endpoint of alpha");
+    terminal.shows("What is still in flight after 5m is cut.");
     terminal.press(&["a"]);
     terminal.shows("draining, by");
+    terminal.shows("(in 4 m ");
+    terminal.press(&["+"]);
+    terminal.shows("(in 9 m ");
     wait_until("it drains", || get(daemon.web(), "/orders").is_ok_and(|reply| reply.status == 503));
     terminal.press(&["r", "C-s", "a"]);
     wait_until("it is ready", || get(daemon.web(), "/orders").is_ok_and(|reply| reply.status == 200));

@@ -167,8 +167,11 @@ impl Live {
     pub fn happened(&mut self, event: &HealthEvent) {
         if let Some((upstream, Ok(events))) = &mut self.timeline
             && *upstream == event.upstream
-            && events.len() < TIMELINE_KEPT
         {
+            let oldest = events.iter().enumerate().min_by_key(|(_, event)| event.time_ms).map(|(at, _)| at);
+            if let Some(oldest) = oldest.filter(|_| events.len() >= TIMELINE_KEPT) {
+                events.swap_remove(oldest);
+            }
             events.push(event.clone());
         }
     }

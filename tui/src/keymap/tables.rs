@@ -226,7 +226,7 @@ pub(super) const LISTENER: &[Binding] = &[
 
 pub(super) const POPUP_CANARY: &[Binding] = &[
     write(&[ch('s')], Verb::Canary, "start", "from the first step"),
-    write(&[ch('h')], Verb::Pause, "hold", "stay at the step reached"),
+    write(&[ch('x')], Verb::Pause, "stop", "stay at the step reached"),
     write(&[ch('r')], Verb::Ready, "resume", "go on from there"),
     write(&[ch('b')], Verb::Rollback, "back", "no share at all for the new side, at once"),
     read(&[on(KeyCode::Esc), ctrl('c')], Verb::Back, "close", "do nothing"),

@@ -165,7 +165,7 @@ fn connections_are_asked_for_only_while_somebody_looks() {
 #[test]
 fn a_canary_is_started_stopped_and_taken_back() {
     for (key, verb) in
-        [("s", CanaryVerb::Start), ("h", CanaryVerb::Stop), ("r", CanaryVerb::Resume), ("b", CanaryVerb::Back)]
+        [("s", CanaryVerb::Start), ("x", CanaryVerb::Stop), ("r", CanaryVerb::Resume), ("b", CanaryVerb::Back)]
     {
         let mut app = app();
         sample::answer(&mut app, Ask::Status, Answer::Status(Box::new(sample::status())));
