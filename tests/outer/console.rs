@@ -190,6 +190,8 @@ fn an_upstream_is_edited_by_sections_and_an_endpoint_drained() {
     wait_until("it drains", || get(daemon.web(), "/orders").is_ok_and(|reply| reply.status == 503));
     terminal.press(&["r", "C-s", "a"]);
     wait_until("it is ready", || get(daemon.web(), "/orders").is_ok_and(|reply| reply.status == 200));
+    // A form that waits for the daemon takes no other key.
+    terminal.shows("up for");
     terminal.press(&["q"]);
     terminal.is_restored();
 }
