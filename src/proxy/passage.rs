@@ -23,6 +23,11 @@ use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::passive::Holds;
 use crate::upstream::retry::{self, Decision, Refusal, Tried};
 
+/// Tells everyone who learns from it that an endpoint took a passage.
+pub(super) fn reached(endpoint: &Endpoint) {
+    observe_passage(endpoint, Outcome::Answered(200));
+}
+
 /// What passes, with everything that is known of it.
 #[derive(Debug)]
 pub(super) struct Passage {
@@ -97,11 +102,6 @@ impl Passage {
     fn nobody(&self, upstream: &Upstream) -> Fault {
         let last = self.attempts.iter().rev().find_map(|attempt| attempt.fault.clone());
         last.unwrap_or_else(|| super::forward::nobody_of(upstream))
-    }
-
-    /// The endpoint took it.
-    pub(super) fn reached(&self, _upstream: &Upstream, endpoint: &Endpoint) {
-        observe_passage(endpoint, Outcome::Answered(200));
     }
 
     /// The endpoint did not take it: whether another may be tried, or the fault that is final.
