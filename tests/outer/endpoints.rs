@@ -91,3 +91,19 @@ fn a_name_that_no_server_knows_is_told() {
     wait_until("it was asked", || daemon.done(&["status"]).contains("shop: DNS has no answer for shop.test.: "));
     assert_eq!(get(daemon.web(), "/").unwrap().status, 503);
 }
+
+#[test]
+fn connections_are_listed_and_ended() {
+    let origin = Origin::named("one");
+    let daemon = Daemon::start(&to_endpoints(&[origin.address]));
+    let mut client = Client::connect(daemon.web()).unwrap();
+    assert_eq!(client.ask("GET", "/", "", "").unwrap().status, 200);
+    let listed = daemon.json(&["connections", "--listener", "web"]);
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    let id = listed[0]["id"].to_string();
+    assert!(daemon.done(&["connections"]).contains(&id));
+    assert_eq!(daemon.json(&["connections", "--listener", "other"]).as_array().map(Vec::len), Some(0));
+    daemon.done(&["connections", "kill", &id]);
+    assert!(client.ask("GET", "/", "", "").is_err(), "it was ended");
+    assert_eq!(daemon.ask(&["connections", "kill", &id]).code, Some(1));
+}
