@@ -14,7 +14,7 @@ use super::forward::{Outcome, observe_passage};
 use super::journey::Attempt;
 use super::worker::{UpstreamMemory, Worker};
 use crate::balance::Choice;
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::config::snapshot::{Listener, Upstream};
 use crate::exchange::{Presence, RequestId};
 use crate::fault::Fault;
@@ -102,6 +102,13 @@ impl Passage {
     fn nobody(&self, upstream: &Upstream) -> Fault {
         let last = self.attempts.iter().rev().find_map(|attempt| attempt.fault.clone());
         last.unwrap_or_else(|| super::forward::nobody_of(upstream))
+    }
+
+    /// Makes a wait end when what is in flight to the endpoint is cut.
+    pub(super) fn join(&self, deadline: &Deadline) {
+        if let Some(in_flight) = &self.in_flight {
+            deadline.join(in_flight.endpoint());
+        }
     }
 
     /// The endpoint did not take it: whether another may be tried, or the fault that is final.
