@@ -11,6 +11,8 @@ mod policy;
 
 mod route;
 
+mod split;
+
 mod upstream;
 
 use std::collections::HashMap;
@@ -23,6 +25,7 @@ use super::Snapshot;
 use super::problems::Problems;
 use super::snapshot::Upstream;
 use crate::observe::Meters;
+use crate::route::canary::Plan;
 use crate::upstream::discovery::Found;
 use crate::upstream::health::State;
 
@@ -37,6 +40,8 @@ pub struct Given<'a> {
     pub restored: &'a dyn Fn(&str, &str) -> Option<State>,
     /// The endpoints that this source has found for the upstream of that name.
     pub found: &'a dyn Fn(&str, &Discovery) -> Found,
+    /// The share that the canary of a route had reached before the process started, if it is still the same one.
+    pub canary: &'a dyn Fn(&str, &Plan) -> Option<u16>,
 }
 
 /// Compiles `model`, or says everything that is wrong with it.

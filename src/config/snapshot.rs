@@ -24,6 +24,8 @@ use crate::upstream::health::{self, probe};
 use crate::upstream::limits::Overload;
 use crate::upstream::retry;
 
+pub use super::traffic::{Canary, Mirror, Side, Split, Turn};
+
 /// One compiled configuration. Its parts are shared, so that one with another upstream costs no copy of the rest.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -90,9 +92,12 @@ pub struct Route {
     pub identity: u64,
     /// In running order.
     pub policies: Vec<Policy>,
+    /// Meaningless where there is a split.
     pub upstream: u32,
     /// How much its requests wait in the queue of an upstream; 0 goes first.
     pub urgency: u8,
+    pub split: Option<Box<Split>>,
+    pub mirror: Option<Box<Mirror>>,
     pub max_body: Option<u64>,
     pub meter: Arc<Meter>,
 }
@@ -146,9 +151,10 @@ impl Snapshot {
         self.listeners.is_empty() && self.routes.is_empty() && self.upstreams.is_empty()
     }
 
-    /// The upstream of a route.
-    pub fn upstream_of(&self, route: &Route) -> Option<&Arc<Upstream>> {
-        self.upstreams.get(route.upstream as usize)
+    /// The upstream of a route, on the side of its split that was taken.
+    pub fn upstream_of(&self, route: &Route, turn: Option<Turn>) -> Option<&Arc<Upstream>> {
+        let side = route.split.as_ref().zip(turn).and_then(|(split, turn)| split.sides.get(turn.side));
+        self.upstreams.get(side.map_or(route.upstream, |side| side.upstream) as usize)
     }
 
     /// The upstream of that name.

@@ -13,6 +13,8 @@ mod known;
 
 mod presence;
 
+pub mod part;
+
 mod request;
 
 pub mod spelling;
@@ -21,4 +23,5 @@ pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
 pub use presence::Presence;
+pub use part::Part;
 pub use request::{Protocol, Request};

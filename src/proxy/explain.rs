@@ -9,7 +9,8 @@ use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
 use super::{edge, forward};
 use crate::balance::{Ask, Turns};
 use crate::clock;
-use crate::config::snapshot::{Route, Snapshot, Upstream};
+use crate::config::snapshot::{Mirror, Route, Side, Snapshot, Turn, Upstream};
+use crate::exchange::part::Seen;
 use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::policy::{self, Credentials, Notes};
@@ -174,7 +175,8 @@ fn explain_policies(
 }
 
 fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply: ExplainReply) -> ExplainReply {
-    let Some(upstream) = snapshot.upstream_of(route) else {
+    let turn = explain_split(route, asked, &mut reply);
+    let Some(upstream) = snapshot.upstream_of(route, turn) else {
         return refused(reply, "balance", &Fault::Internal("the route has no upstream"), Vec::new());
     };
     reply.upstream = Some(upstream.name.to_string());
@@ -191,6 +193,31 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
     reply.verdict = format!("goes to {} of upstream {} by route {}", name(choice.index), upstream.name, route.name);
     reply.steps.push(ExplainStep { stage: "balance".to_owned(), decision, details });
     reply
+}
+
+/// The side of the route's split, and the copy that its mirror would make.
+fn explain_split(route: &Route, asked: &Asked, reply: &mut ExplainReply) -> Option<Turn> {
+    if let Some(mirror) = &route.mirror {
+        let Mirror { name, share, body_bytes_max, .. } = &**mirror;
+        let decision = format!(
+            "{share} of 100 requests are copied to upstream {name}, with bodies of up to {body_bytes_max} bytes"
+        );
+        reply.steps.push(ExplainStep { stage: "mirror".to_owned(), decision, details: Vec::new() });
+    }
+    let split = route.split.as_ref()?;
+    let seen = Seen {
+        fields: &asked.fields,
+        path: asked.fields.text(asked.target.matched),
+        query: asked.target.query.map(|span| asked.fields.text(span)),
+        source: asked.client_ip,
+    };
+    let turn = split.choose(&seen, fastrand::u64(..), || None)?;
+    let side = |(at, side): (usize, &Side)| format!("{} has {}", side.name, split.weight(at));
+    let details = split.sides.iter().enumerate().map(side).collect();
+    let decision = split.explain(turn).to_string();
+    let decision = decision.strip_prefix("split: ").unwrap_or(&decision).to_owned();
+    reply.steps.push(ExplainStep { stage: "split".to_owned(), decision, details });
+    Some(turn)
 }
 
 fn endpoint_lines(upstream: &Upstream) -> Vec<String> {

@@ -15,7 +15,7 @@ use super::forward::Passage;
 use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
-use crate::config::snapshot::{Route, Upstream};
+use crate::config::snapshot::{Route, Turn, Upstream};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
@@ -42,6 +42,8 @@ pub struct Journey {
     pub route: Option<u32>,
     /// The upstream that takes it, by place in the snapshot.
     pub upstream: Option<u32>,
+    /// The side of the route's split, if it has one.
+    pub turn: Option<Turn>,
     pub consumer: Option<Arc<Consumer>>,
     pub notes: Notes,
     pub attempts: SmallVec<[Attempt; 1]>,
@@ -70,6 +72,7 @@ impl Journey {
             snapshot,
             route: None,
             upstream: None,
+            turn: None,
             consumer: None,
             notes: Notes::new(),
             attempts: SmallVec::new(),
@@ -121,6 +124,9 @@ impl Journey {
         if !self.notes.is_empty() {
             lines.push(note::line(&self.notes, policies, self.consumer.as_deref()));
         }
+        if let Some((split, turn)) = self.route().and_then(|route| route.split.as_ref()).zip(self.turn) {
+            lines.push(split.explain(turn).to_string());
+        }
         let name = |at: usize| {
             let endpoint = self.upstream().and_then(|upstream| upstream.endpoints.get(at));
             endpoint.map_or("?", |endpoint| &*endpoint.name)
@@ -155,6 +161,10 @@ impl Journey {
             let name = &*upstream.endpoints.get(attempt.choice.index)?.name;
             Some(Part { name, meter: upstream.endpoint_meters.get(attempt.choice.index)? })
         });
+        let side = route.and_then(|route| route.split.as_ref()).zip(self.turn).and_then(|(split, turn)| {
+            let side = split.sides.get(turn.side)?;
+            Some(Part { name: &side.meter_name, meter: &side.meter })
+        });
         let directory = self.consumer.as_ref().map(|_| self.worker.shared.directory());
         let consumer = self.consumer.as_ref().zip(directory.as_ref()).and_then(|(consumer, directory)| {
             let meter = directory.meters.get(consumer.id as usize)?.as_ref()?;
@@ -178,6 +188,7 @@ impl Journey {
             upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
             endpoint,
             consumer,
+            side,
             attempts: x.attempts,
             fault: self.fault.as_ref(),
             why: &|| self.why(),

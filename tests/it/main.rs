@@ -45,6 +45,8 @@ mod route;
 
 mod tcp;
 
+mod split;
+
 mod tls;
 
 mod udp;

@@ -38,6 +38,7 @@ impl Gateway {
             // Before the first model runs there is nothing to carry over but what the store remembers.
             previous: (!running.is_empty()).then_some(&*running),
             private_key: &*self.private_keys,
+            canary: &|_, _| None,
             restored: &|upstream, address| health.get(&(upstream.to_owned(), address.to_owned())).copied(),
             found: &|upstream, source| self.discovered().found(upstream, source),
         };
@@ -172,6 +173,10 @@ fn prune_meters(gateway: &Gateway, snapshot: &Snapshot, model: &Model) {
     meters.prune(Metered::Route, |name| model.routes.contains_key(name));
     meters.prune(Metered::Upstream, |name| upstreams.contains(name));
     meters.prune(Metered::Consumer, |name| model.consumers.contains_key(name));
+    let sides = snapshot.routes.iter().filter_map(|route| route.split.as_ref()).flat_map(|split| &split.sides);
+    let sides: HashSet<&str> = sides.map(|side| &*side.meter_name).collect();
+    meters.prune(Metered::Side, |name| sides.contains(name));
+    meters.prune_mirrors(|name| model.routes.get(name).is_some_and(|route| route.mirror.is_some()));
     prune_endpoints(gateway, snapshot);
 }
 

@@ -345,3 +345,56 @@ fn sources_of_endpoints() {
     row("{ lease = { ttl = \"500ms\" } }", "upstreams.a.discovery.lease.ttl");
     row("{ lease = { ttl = \"2d\" } }", "upstreams.a.discovery.lease.ttl");
 }
+
+/// A second upstream, so that a split has two sides.
+const SECOND: &str = "[upstreams.v]\nendpoints = [{ address = \"127.0.0.1:2\" }]\n[routes.v]\nmatch = { path = \"/v\" }\nupstream = \"v\"\n";
+
+#[test]
+fn splits() {
+    let sides = "split = [{ upstream = \"u\", weight = 9 }, { upstream = \"v\", weight = 1 }]\n";
+    let rows: [(&str, ProblemCode, &str); 12] = [
+        (
+            "upstream = \"u\"\nsplit = [{ upstream = \"u\", weight = 9 }, { upstream = \"v\", weight = 1 }]\n",
+            Conflict,
+            "upstream",
+        ),
+        ("split = [{ upstream = \"u\", weight = 9 }]\n", BadValue, "split"),
+        (
+            "split = [{ upstream = \"u\", weight = 9 }, { upstream = \"w\", weight = 1 }]\n",
+            Dangling,
+            "split[1].upstream",
+        ),
+        (
+            "split = [{ upstream = \"u\", weight = 9 }, { upstream = \"u\", weight = 1 }]\n",
+            Duplicate,
+            "split[1].upstream",
+        ),
+        ("split = [{ upstream = \"u\", weight = 0 }, { upstream = \"v\", weight = 0 }]\n", Conflict, "split"),
+        (
+            "split = [{ upstream = \"u\", weight = 1 }, { upstream = \"v\", weight = 10001 }]\n",
+            BadValue,
+            "split[1].weight",
+        ),
+        ("upstream = \"u\"\nsplit_by = \"source-ip\"\n", Conflict, "split_by"),
+        ("upstream = \"u\"\ntesters = \"X-Side\"\n", Conflict, "testers"),
+        ("{sides}testers = \"X Side\"\n", BadValue, "testers"),
+        ("{sides}split_by = { header = \"X User\" }\n", BadValue, "split_by.header"),
+        ("{sides}split_by = { cookie = \"a b\" }\n", BadValue, "split_by.cookie"),
+        ("{sides}split_by = { query = \"\" }\n", BadValue, "split_by.query"),
+    ];
+    route_rows(&rows, sides);
+}
+
+/// Rows about one more route, after two upstreams: the code and the field of the only problem.
+#[track_caller]
+fn route_rows(rows: &[(&str, ProblemCode, &str)], sides: &str) {
+    for (text, code, field) in rows {
+        let text = format!("{BASE}{SECOND}[routes.a]\nmatch = {{ path = \"/a\" }}\n{}", text.replace("{sides}", sides));
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.clone())).collect();
+        assert_eq!(seen, [(*code, format!("routes.a.{field}"))], "row {text}\n{found:#?}");
+        assert!(found.iter().all(|p| p.help.is_some() && p.line.is_some()), "row {text}\n{found:#?}");
+    }
+    let good = format!("{BASE}{SECOND}[routes.a]\nmatch = {{ path = \"/a\" }}\n{sides}");
+    assert_eq!(parse_and_check(&good).map(|(_, warnings)| warnings), Ok(Vec::new()));
+}

@@ -59,9 +59,6 @@ const ROWS: &[Row] = &[
     Row(Kind::Upstream, "panic", When::Present, "leave it out"),
     Row(Kind::Upstream, "slow_start", When::Present, "leave it out"),
     Row(Kind::Upstream, "pool", When::Present, "leave it out"),
-    Row(Kind::Route, "split", When::Present, "name one upstream; weights go on its endpoints"),
-    Row(Kind::Route, "split_by", When::Present, "leave it out"),
-    Row(Kind::Route, "testers", When::Present, "leave it out"),
     Row(Kind::Route, "canary", When::Present, "leave it out"),
     Row(Kind::Route, "mirror", When::Present, "leave it out"),
     Row(Kind::Route, "connect", When::True, "leave it out"),
@@ -142,9 +139,8 @@ pub(super) fn is_used(model: &Model) -> bool {
     }
     // Routes can be a million, so they are looked at without a detour over JSON.
     let route = |route: &Route| {
-        let Route { split, split_by, testers, canary, mirror, connect, .. } = route;
-        let splits = !split.is_empty() || split_by.is_some() || testers.is_some() || canary.is_some();
-        splits || mirror.is_some() || *connect
+        let Route { canary, mirror, connect, .. } = route;
+        canary.is_some() || mirror.is_some() || *connect
     };
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))

@@ -189,6 +189,21 @@ fn policy() -> impl Strategy<Value = Policy> {
     ]
 }
 
+fn side() -> impl Strategy<Value = Side> {
+    (name(), 0..100_u32).prop_map(|(upstream, weight)| Side { upstream, weight })
+}
+
+fn hash_key() -> impl Strategy<Value = HashKey> {
+    prop_oneof![
+        Just(HashKey::SourceIp),
+        Just(HashKey::Path),
+        Just(HashKey::ClientCertificate),
+        text().prop_map(HashKey::Header),
+        text().prop_map(HashKey::Cookie),
+        text().prop_map(HashKey::Query),
+    ]
+}
+
 fn route() -> impl Strategy<Value = Route> {
     let path = (0..4_u8, text()).prop_map(|(form, text)| match form {
         0 => PathPattern::Prefix(text),
@@ -207,10 +222,15 @@ fn route() -> impl Strategy<Value = Route> {
     let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
-    (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size()), any::<u8>()).prop_map(
-        |(matches, upstream, policies, priority, max_body, urgency)| Route {
+    let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
+    let bounds = (option::of(size()), any::<u8>());
+    (matches, leads, vec(reference, 0..4), any::<i32>(), bounds).prop_map(
+        |(matches, (upstream, split, split_by, testers), policies, priority, (max_body, urgency))| Route {
             matches,
             upstream,
+            split,
+            split_by,
+            testers,
             policies,
             priority,
             max_body,
