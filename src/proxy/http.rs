@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::observe::Stage;
 use crate::policy::{self, Verdict};
 use crate::protocol::http1::RequestFraming;
+use crate::protocol::taker::Taker;
 use crate::response;
 use crate::route::{Found, Query};
 
@@ -148,4 +149,7 @@ pub trait RequestBody: Body<Data = Bytes, Error = Fault> + Unpin {
 
     /// Passes an interim reply of the endpoint on to the client, where the protocol can (RFC 9110 section 15.2).
     fn inform(&self, status: u16, fields: &Fields);
+
+    /// Lets a copy be taken of what comes.
+    fn copy_to(&mut self, taker: Taker);
 }

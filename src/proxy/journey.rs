@@ -60,12 +60,26 @@ pub struct Journey {
     pub in_flight: Option<InFlight>,
     /// Its place in the upstream; after `in_flight`, so that the endpoint has room when the next one is called.
     pub passage: Passage,
+    /// Nobody waits for it, so it is nobody's exchange and is not recorded.
+    is_copy: bool,
 }
 
 impl Journey {
     /// The journey of `x` begins.
     pub fn new(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
         worker.recorder.total().enter(worker.index);
+        Self::blank(x, worker, snapshot)
+    }
+
+    /// Another journey of the same request, to another upstream, for which nobody waits.
+    pub fn copy(&self, upstream: u32) -> Self {
+        let x = Exchange { arrived: clock::now(), attempts: 0, ..self.x.clone() };
+        let mut copy = Self::blank(x, Rc::clone(&self.worker), Rc::clone(&self.snapshot));
+        (copy.route, copy.upstream, copy.is_copy) = (self.route, Some(upstream), true);
+        copy
+    }
+
+    fn blank(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
         Self {
             x,
             worker,
@@ -85,6 +99,7 @@ impl Journey {
             replied: None,
             in_flight: None,
             passage: Passage::default(),
+            is_copy: false,
         }
     }
 
@@ -199,13 +214,21 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
+        if !self.is_copy {
+            self.finish();
+        }
+        let fields = std::mem::take(&mut self.x.request.fields);
+        self.worker.buffers.return_fields(fields);
+    }
+}
+
+impl Journey {
+    fn finish(&mut self) {
         if self.status == 0 {
             let killed = self.x.client.presence.killed.get();
             let fault = self.fault.get_or_insert(if killed { Fault::Killed } else { Fault::ClientClosed });
             self.status = fault.facts().status;
         }
         self.record();
-        let fields = std::mem::take(&mut self.x.request.fields);
-        self.worker.buffers.return_fields(fields);
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::census::Census;
 use super::tcp::Pipes;
+use super::forward::UnderWay;
 use crate::balance::{Ask, Turns};
 use crate::clock::{self, Deadlines};
 use crate::config::consumers::Directory;
@@ -87,6 +88,8 @@ pub struct UpstreamMemory {
     pub budget: RefCell<RetryBudget>,
     /// Its last replies, where a second copy of a slow request may be sent.
     pub recent: RefCell<Recent>,
+    /// Copies of a mirror on their way to it.
+    pub copies: Rc<UnderWay>,
 }
 
 /// The state of one worker.
@@ -170,7 +173,12 @@ impl Worker {
         let mut all = self.memory.borrow_mut();
         let new = || {
             let turns = Turns::new(self.dice.borrow_mut().u64(..));
-            Rc::new(UpstreamMemory { turns, budget: RefCell::default(), recent: RefCell::default() })
+            Rc::new(UpstreamMemory {
+                turns,
+                budget: RefCell::default(),
+                recent: RefCell::default(),
+                copies: Rc::default(),
+            })
         };
         Rc::clone(all.entry(upstream.id).or_insert_with(new))
     }

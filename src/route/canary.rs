@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn a_step_is_over_when_time_and_requests_say_so() {
         let at = Progress { step: Some(1), ..Progress::start("", 1_000_000) };
-        let rows: [(i64, Seen, Option<(State, Option<u32>, u16)>); 9] = [
+        type Row = (i64, Seen, Option<(State, Option<u32>, u16)>);
+        let rows: [Row; 9] = [
             (59, seen(500, 0, 10), None),
             (60, seen(49, 0, 10), None),
             (60, seen(50, 0, 10), Some((State::Moving, Some(2), 100))),

@@ -29,6 +29,8 @@ mod proxy_protocol;
 
 mod overrides;
 
+mod mirror;
+
 mod refusals;
 
 mod regression;

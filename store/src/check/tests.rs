@@ -385,6 +385,23 @@ fn splits() {
     route_rows(&rows, sides);
 }
 
+#[test]
+fn mirrors() {
+    let rows: [(&str, ProblemCode, &str); 4] = [
+        ("upstream = \"u\"\nmirror = { upstream = \"w\" }\n", Dangling, "mirror.upstream"),
+        ("upstream = \"u\"\nmirror = { upstream = \"v\", share = \"0%\" }\n", BadValue, "mirror.share"),
+        ("upstream = \"u\"\nmirror = { upstream = \"v\", share = \"101%\" }\n", BadValue, "mirror.share"),
+        ("upstream = \"u\"\nmirror = { upstream = \"v\", max_body = \"2MiB\" }\n", BadValue, "mirror.max_body"),
+    ];
+    route_rows(&rows, "upstream = \"u\"\nmirror = { upstream = \"v\", share = \"5%\" }\n");
+    warnings(&[(
+        "[routes.a]\nmatch = { path = \"/a\" }\nupstream = \"u\"\nmirror = { upstream = \"u\" }\n",
+        Conflict,
+        "routes.a.mirror.upstream",
+        4,
+    )]);
+}
+
 /// Rows about one more route, after two upstreams: the code and the field of the only problem.
 #[track_caller]
 fn route_rows(rows: &[(&str, ProblemCode, &str)], sides: &str) {

@@ -60,7 +60,6 @@ const ROWS: &[Row] = &[
     Row(Kind::Upstream, "slow_start", When::Present, "leave it out"),
     Row(Kind::Upstream, "pool", When::Present, "leave it out"),
     Row(Kind::Route, "canary", When::Present, "leave it out"),
-    Row(Kind::Route, "mirror", When::Present, "leave it out"),
     Row(Kind::Route, "connect", When::True, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
@@ -139,8 +138,8 @@ pub(super) fn is_used(model: &Model) -> bool {
     }
     // Routes can be a million, so they are looked at without a detour over JSON.
     let route = |route: &Route| {
-        let Route { canary, mirror, connect, .. } = route;
-        canary.is_some() || mirror.is_some() || *connect
+        let Route { canary, connect, .. } = route;
+        canary.is_some() || *connect
     };
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))

@@ -193,6 +193,11 @@ fn side() -> impl Strategy<Value = Side> {
     (name(), 0..100_u32).prop_map(|(upstream, weight)| Side { upstream, weight })
 }
 
+fn mirror() -> impl Strategy<Value = Mirror> {
+    let share = (0..=100_u16).prop_map(Percent);
+    (name(), share, size()).prop_map(|(upstream, share, max_body)| Mirror { upstream, share, max_body })
+}
+
 fn hash_key() -> impl Strategy<Value = HashKey> {
     prop_oneof![
         Just(HashKey::SourceIp),
@@ -222,15 +227,17 @@ fn route() -> impl Strategy<Value = Route> {
     let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
-    let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
+    let leads =
+        (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()), option::of(mirror()));
     let bounds = (option::of(size()), any::<u8>());
     (matches, leads, vec(reference, 0..4), any::<i32>(), bounds).prop_map(
-        |(matches, (upstream, split, split_by, testers), policies, priority, (max_body, urgency))| Route {
+        |(matches, (upstream, split, split_by, testers, mirror), policies, priority, (max_body, urgency))| Route {
             matches,
             upstream,
             split,
             split_by,
             testers,
+            mirror,
             policies,
             priority,
             max_body,
