@@ -93,6 +93,8 @@ pub enum Reason {
     LessBusy { in_flight: u32, over: usize, over_in_flight: u32 },
     /// Nothing else could take the request.
     Only(Balance),
+    /// It served this client before.
+    Kept,
     /// Its source address hashes here.
     Source,
     /// Its turn.
@@ -122,6 +124,7 @@ impl<'a, N: Fn(usize) -> &'a str> Display for Explained<N> {
                 write!(f, "least-request: {chosen} (in-flight {in_flight}) over {other} (in-flight {over_in_flight})")
             }
             Reason::Only(balance) => write!(f, "{balance}: {chosen}, the only one that can take a request"),
+            Reason::Kept => write!(f, "sticky: {chosen} served this client before"),
             Reason::Source => write!(f, "source-ip: {chosen}, where this client address hashes to"),
             Reason::Turn => write!(f, "round-robin: {chosen} has its turn"),
             Reason::WeightedTurn { weight, of } => write!(f, "weighted: {chosen} has its turn ({weight} of {of})"),

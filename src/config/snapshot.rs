@@ -23,6 +23,7 @@ use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
 use crate::upstream::limits::Overload;
 use crate::upstream::retry;
+use crate::upstream::sticky::{Place, Sticky};
 
 pub use super::traffic::{Canary, Mirror, Side, Split, Turn};
 
@@ -122,7 +123,27 @@ pub struct Upstream {
     /// Tells each endpoint who the client is.
     pub proxy_protocol: Option<ProxyProtocol>,
     pub health: Option<HealthPlan>,
+    /// How a client is kept on the endpoint that served it.
+    pub sticky: Option<Sticky>,
     pub meter: Arc<Meter>,
+}
+
+impl Upstream {
+    /// Where in the list the endpoint of a session stands now.
+    pub fn find_place(&self, place: Place) -> Option<usize> {
+        let is_it = |endpoint: &Arc<Endpoint>| endpoint.identity() == place.identity;
+        let hint = place.hint as usize;
+        if self.endpoints.get(hint).is_some_and(is_it) {
+            return Some(hint);
+        }
+        self.endpoints.iter().position(is_it)
+    }
+
+    /// What is remembered of the endpoint at `at` of the list.
+    pub fn place_of(&self, at: usize) -> Option<Place> {
+        let identity = self.endpoints.get(at)?.identity();
+        Some(Place { identity, hint: u32::try_from(at).unwrap_or(u32::MAX) })
+    }
 }
 
 /// How the endpoints of an upstream are checked.

@@ -22,6 +22,6 @@ pub mod spelling;
 pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
-pub use presence::Presence;
 pub use part::Part;
+pub use presence::Presence;
 pub use request::{Protocol, Request};

@@ -67,13 +67,14 @@ pub fn explain(
     if let Err((lines, fault)) = explain_policies(route, credentials, &mut asked, &mut reply) {
         return Ok(refused(reply, "policies", &fault, lines));
     }
-    if let Some(upstream) = snapshot.upstream_of(route) {
+    let turn = explain_split(snapshot, route, &asked, &mut reply);
+    if let Some(upstream) = snapshot.upstream_of(route, turn) {
         match forward::explain_limits(upstream) {
             Ok(step) => reply.steps.extend(step),
             Err(fault) => return Ok(refused(reply, "limits", &fault, Vec::new())),
         }
     }
-    Ok(explain_balance(snapshot, route, &asked, reply))
+    Ok(explain_balance(snapshot, route, turn, &asked, reply))
 }
 
 fn empty() -> ExplainReply {
@@ -174,8 +175,13 @@ fn explain_policies(
     Ok(())
 }
 
-fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply: ExplainReply) -> ExplainReply {
-    let turn = explain_split(route, asked, &mut reply);
+fn explain_balance(
+    snapshot: &Snapshot,
+    route: &Route,
+    turn: Option<Turn>,
+    asked: &Asked,
+    mut reply: ExplainReply,
+) -> ExplainReply {
     let Some(upstream) = snapshot.upstream_of(route, turn) else {
         return refused(reply, "balance", &Fault::Internal("the route has no upstream"), Vec::new());
     };
@@ -183,7 +189,10 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
     let ask = Ask { source: asked.client_ip, seed: fastrand::u64(..) };
     let view = |at: usize| upstream.endpoints.get(at).map_or(forward::NOBODY, |endpoint| endpoint.candidate());
     let details = endpoint_lines(upstream);
-    let Some(choice) = upstream.balance.pick(&Turns::default(), ask, upstream.endpoints.len(), view) else {
+    let kept = forward::read_kept(upstream, &asked.fields, clock::wall_ms() / 1000);
+    let kept = forward::choose_kept(kept, upstream, &[]);
+    let Some(choice) = kept.or_else(|| upstream.balance.pick(&Turns::default(), ask, upstream.endpoints.len(), view))
+    else {
         let reason = details.join(", ");
         let fault = Fault::NoEndpoint { upstream: upstream.name.clone(), reason };
         return refused(reply, "balance", &fault, details);
@@ -196,7 +205,7 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
 }
 
 /// The side of the route's split, and the copy that its mirror would make.
-fn explain_split(route: &Route, asked: &Asked, reply: &mut ExplainReply) -> Option<Turn> {
+fn explain_split(snapshot: &Snapshot, route: &Route, asked: &Asked, reply: &mut ExplainReply) -> Option<Turn> {
     if let Some(mirror) = &route.mirror {
         let Mirror { name, share, body_bytes_max, .. } = &**mirror;
         let decision = format!(
@@ -211,7 +220,8 @@ fn explain_split(route: &Route, asked: &Asked, reply: &mut ExplainReply) -> Opti
         query: asked.target.query.map(|span| asked.fields.text(span)),
         source: asked.client_ip,
     };
-    let turn = split.choose(&seen, fastrand::u64(..), || None)?;
+    let kept = || forward::side_kept(snapshot, split, &asked.fields, clock::wall_ms() / 1000);
+    let turn = split.choose(&seen, fastrand::u64(..), kept)?;
     let side = |(at, side): (usize, &Side)| format!("{} has {}", side.name, split.weight(at));
     let details = split.sides.iter().enumerate().map(side).collect();
     let decision = split.explain(turn).to_string();

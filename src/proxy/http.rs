@@ -134,6 +134,8 @@ fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
     journey.replied = Some(now);
     let mut reply = Reply::of_endpoint(forwarded.reply);
     edge::clean_reply(&mut reply.fields);
+    // After that, so that nothing an endpoint names can take it away.
+    forward::answered(journey, &mut reply.fields);
     if reply.status == 204 {
         // RFC 9110 section 8.6: a length here would promise a body.
         reply.fields.remove(Known::ContentLength);

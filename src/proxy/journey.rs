@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::forward::Passage;
+use super::forward::{Kept, Passage};
 use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
@@ -44,6 +44,8 @@ pub struct Journey {
     pub upstream: Option<u32>,
     /// The side of the route's split, if it has one.
     pub turn: Option<Turn>,
+    /// What the request says of one before it.
+    pub kept: Kept,
     pub consumer: Option<Arc<Consumer>>,
     pub notes: Notes,
     pub attempts: SmallVec<[Attempt; 1]>,
@@ -61,7 +63,7 @@ pub struct Journey {
     /// Its place in the upstream; after `in_flight`, so that the endpoint has room when the next one is called.
     pub passage: Passage,
     /// Nobody waits for it, so it is nobody's exchange and is not recorded.
-    is_copy: bool,
+    pub is_copy: bool,
 }
 
 impl Journey {
@@ -87,6 +89,7 @@ impl Journey {
             route: None,
             upstream: None,
             turn: None,
+            kept: Kept::default(),
             consumer: None,
             notes: Notes::new(),
             attempts: SmallVec::new(),

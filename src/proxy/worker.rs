@@ -16,8 +16,8 @@ use foldhash::{HashMap, HashMapExt};
 use tokio::sync::Notify;
 
 use super::census::Census;
-use super::tcp::Pipes;
 use super::forward::UnderWay;
+use super::tcp::Pipes;
 use crate::balance::{Ask, Turns};
 use crate::clock::{self, Deadlines};
 use crate::config::consumers::Directory;

@@ -21,10 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::Model;
 use weirgate_store::wire::{ConnectionInfo, EndpointOverride};
 
 pub use self::prepare::Ready;
+use super::canary::{self, Canaries};
 use super::checker::{Checker, Tellings};
 use super::discovery::{self, Discovered, Finder};
 use super::workers::Workers;
@@ -38,6 +40,7 @@ use crate::policy::Hash;
 use crate::proxy::census::Wanted;
 use crate::proxy::worker::Shared;
 use crate::upstream::health::State;
+use crate::upstream::sticky::learned::Entry;
 
 /// Reads the private key with a fingerprint, in PEM form.
 pub type PrivateKeys = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
@@ -54,6 +57,15 @@ pub struct Remembered {
     pub health: HashMap<(String, String), State>,
     pub overrides: HashMap<(String, String), EndpointOverride>,
     pub discovery: discovery::Remembered,
+    pub traffic: Traffic,
+}
+
+/// What traffic left behind before the process started.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    pub canaries: Vec<CanaryRecord>,
+    /// By upstream.
+    pub learned: HashMap<String, Vec<Entry>>,
 }
 
 /// The running gateway.
@@ -74,6 +86,9 @@ pub struct Gateway {
     are_found_kept: AtomicBool,
     /// Whose turn it is to swap the snapshot. Taken before any other lock.
     turn: Mutex<()>,
+    /// What sticky sessions are sealed and remembered with.
+    sticky_secret: [u8; 32],
+    pub canaries: Arc<Canaries>,
     /// Since when an endpoint is as it is that no check has told anything about yet.
     started_ms: i64,
 }
@@ -89,6 +104,8 @@ struct ControlState {
     /// Health from before the start; forgotten after the first model runs.
     health: HashMap<(String, String), State>,
     overrides: overrides::Overrides,
+    /// Sessions from before the start; forgotten after the first model runs.
+    learned: HashMap<String, Vec<Entry>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +128,7 @@ impl Gateway {
             consumers,
             health: remembered.health,
             overrides: overrides::Overrides::restored(remembered.overrides),
+            learned: remembered.traffic.learned,
         };
         let directory = state.consumers.adopt(&Model::default(), &observer.meters);
         let nothing = Arc::new(Snapshot::empty());
@@ -119,6 +137,8 @@ impl Gateway {
         let (snapshots, seen) = watch::channel(nothing);
         let (told, tellings) = watch::channel(Tellings::new());
         let looked_at = seen.clone();
+        let canaries = Arc::new(Canaries::new(Arc::clone(&observer), remembered.traffic.canaries));
+        tokio::spawn(canary::run(Arc::downgrade(&canaries)));
         tokio::spawn(Checker::new(Arc::clone(&observer), told).run(seen));
         let gateway = Arc::new(Self {
             shared,
@@ -133,6 +153,8 @@ impl Gateway {
             discovered: Mutex::new(Discovered::restored(found, leases)),
             are_found_kept: AtomicBool::new(true),
             turn: Mutex::new(()),
+            sticky_secret: remembered.key_secret,
+            canaries,
             started_ms: clock::wall_ms(),
         });
         tokio::spawn(Finder::new(Arc::downgrade(&gateway), resolver).run(looked_at));

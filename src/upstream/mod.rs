@@ -2,7 +2,8 @@
 //! The side of the endpoints: connections to them, which of them live, and when to try another.
 //!
 //! `endpoint` is the live state that workers and the control side share; `connect`, `pool` and `connection` belong to
-//! one worker and are never shared; `discovery`, `health` and `retry` decide and do no I/O (but for the probe). `limits`,
+//! one worker and are never shared; `sticky` remembers; `discovery`, `health` and `retry` decide and do no I/O (but for
+//! the probe). `limits`,
 //! `queue`, `breaker` and `adaptive` keep an upstream from more than it can carry, over all workers. Nothing here knows a
 //! route or a policy.
 
@@ -31,6 +32,8 @@ pub mod queue;
 mod reply_body;
 
 pub mod retry;
+
+pub mod sticky;
 
 mod upload;
 

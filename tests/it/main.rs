@@ -11,6 +11,7 @@ mod abuse;
 
 mod auth;
 
+mod canary;
 mod discovery;
 
 mod drain;
@@ -48,6 +49,8 @@ mod route;
 mod tcp;
 
 mod split;
+
+mod sticky;
 
 mod tls;
 

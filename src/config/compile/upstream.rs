@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weirgate_store::model::{self, Model, RetryCondition};
 
-use super::{Given, Indices};
+use super::{Given, Indices, sticky};
 use crate::balance::Balance;
 use crate::config::membership::Membership;
 use crate::config::snapshot::{HealthPlan, Upstream};
@@ -75,6 +75,7 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         idle: upstream.timeouts.idle.0,
         proxy_protocol: upstream.proxy_protocol,
         health: upstream.health.as_ref().map(health_plan),
+        sticky: sticky::sticky(name, upstream, earlier, given),
         meter: given.meters.meter(Metered::Upstream, name),
     }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A request to an endpoint and back to the head of its reply.
 //!
-//! The steps are files in the order they happen: `side` says which upstream, `admit` whether it takes a request now,
-//! `attempt` tries endpoints until one answers or another try cannot help, `pick` says which endpoint, `hedge` runs one
-//! attempt and what may run beside it, `connect` gets a connection and sends the body that `replay` gives it, `outcome`
-//! tells everyone who learns from it how it went. `mirror` sends a copy elsewhere, beside all that.
+//! The steps are files in the order they happen: `side` says which upstream, `sticky` who was served before, `admit`
+//! whether it takes a request now, `attempt` tries endpoints until one answers or another try cannot help, `pick` says
+//! which endpoint, `hedge` runs one attempt and what may run beside it, `connect` gets a connection and sends the body
+//! that `replay` gives it, `outcome` tells everyone who learns from it how it went. `mirror` sends a copy elsewhere,
+//! beside all that.
 
 mod admit;
 
@@ -26,6 +27,8 @@ mod replay;
 
 mod side;
 
+mod sticky;
+
 use std::time::Instant;
 
 use super::http::RequestBody;
@@ -38,10 +41,12 @@ use crate::upstream::connection::Reply;
 
 pub(super) use admit::{Passage, explain as explain_limits};
 pub(super) use head::render;
+pub use mirror::{COPIES_MAX, COPY_BYTES_MAX, UnderWay};
 pub(super) use outcome::{Outcome, observe};
 pub(super) use pick::{NOBODY, nobody_of};
-pub use mirror::{COPIES_MAX, COPY_BYTES_MAX, UnderWay};
 pub use replay::Sendable;
+pub use sticky::Kept;
+pub(super) use sticky::{answered, choose as choose_kept, read as read_kept, side as side_kept};
 
 /// What came back.
 #[derive(Debug)]
@@ -61,6 +66,7 @@ where
     B: RequestBody,
 {
     let upstream = side::choose(journey)?;
+    sticky::begin(journey, &upstream);
     mirror::begin(journey, framing, &mut body);
     to_upstream(journey, &upstream, framing, body).await
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::journey::Journey;
+use super::sticky;
 use crate::config::snapshot::{Split, Turn, Upstream};
 use crate::exchange::part::Seen;
 use crate::fault::Fault;
@@ -29,7 +30,9 @@ fn turn(journey: &mut Journey, split: &Split) -> Option<u32> {
     let request = &journey.x.request;
     let seen =
         Seen { fields: &request.fields, path: request.matched(), query: request.query(), source: journey.x.client_ip };
-    let turn: Option<Turn> = split.choose(&seen, journey.worker.ask(journey.x.client_ip).seed, || None);
+    let seed = journey.worker.ask(journey.x.client_ip).seed;
+    let kept = || sticky::side(&journey.snapshot, split, &request.fields, journey.worker.wall_s());
+    let turn: Option<Turn> = split.choose(&seen, seed, kept);
     journey.turn = turn;
     if let Some(field) = &split.testers {
         // It was said to weirgate, and an endpoint that acted on it would do so for anybody.

@@ -8,6 +8,7 @@ use weirgate_store::model::{self, ListenerProtocol, Model};
 use weirgate_store::wire::{Effects, Problem, ProblemCode};
 
 use super::{Gateway, Listening};
+use crate::clock;
 use crate::config::compile::{Given, compile};
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::listener::handover;
@@ -32,13 +33,18 @@ impl Gateway {
     /// Everything that is wrong with it.
     pub fn prepare(self: &Arc<Self>, model: Arc<Model>, revision: u64) -> Result<Ready, Vec<Problem>> {
         let running = self.shared.snapshot();
-        let health = self.state().health.clone();
+        let (health, learned) = {
+            let state = self.state();
+            (state.health.clone(), state.learned.clone())
+        };
         let given = Given {
             meters: &self.observer.meters,
             // Before the first model runs there is nothing to carry over but what the store remembers.
             previous: (!running.is_empty()).then_some(&*running),
             private_key: &*self.private_keys,
-            canary: &|_, _| None,
+            sticky_secret: &self.sticky_secret,
+            learned: &|upstream| learned.get(upstream).cloned().unwrap_or_default(),
+            canary: &|route, plan| self.canaries.reached(route, plan),
             restored: &|upstream, address| health.get(&(upstream.to_owned(), address.to_owned())).copied(),
             found: &|upstream, source| self.discovered().found(upstream, source),
         };
@@ -156,10 +162,12 @@ impl Gateway {
             let mut state = self.state();
             state.overrides.apply(&snapshot.upstreams);
             state.health.clear();
+            state.learned.clear();
             state.model = Arc::clone(model);
             state.consumers.adopt(model, &self.observer.meters)
         };
         self.shared.set_directory(Arc::new(directory));
+        self.canaries.adopt(&snapshot, clock::wall_ms());
         self.shared.swap(Arc::clone(&snapshot));
         self.snapshots.send_replace(Arc::clone(&snapshot));
         prune_meters(self, &snapshot, model);

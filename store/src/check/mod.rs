@@ -19,6 +19,8 @@ mod spelling;
 
 mod split;
 
+mod sticky;
+
 mod upstream;
 
 use std::collections::BTreeSet;

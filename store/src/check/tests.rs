@@ -386,6 +386,74 @@ fn splits() {
 }
 
 #[test]
+fn canaries() {
+    let split = "split = [{ upstream = \"u\", weight = 1 }, { upstream = \"v\", weight = 0 }]\n";
+    let three = "split = [{ upstream = \"u\", weight = 1 }, { upstream = \"v\", weight = 0 }, { upstream = \"v2\", weight = 0 }]\n\
+        canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\" }\n[upstreams.v2]\nendpoints = [{ address = \"127.0.0.1:3\" }]\n";
+    let rows: [(&str, ProblemCode, &str); 11] = [
+        ("upstream = \"u\"\ncanary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\" }\n", Conflict, "canary"),
+        (three, Conflict, "canary"),
+        ("{sides}canary = { upstream = \"w\", steps = [\"5%\"], every = \"1m\" }\n", Dangling, "canary.upstream"),
+        ("{sides}canary = { upstream = \"v\", steps = [], every = \"1m\" }\n", BadValue, "canary.steps"),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\", \"5%\"], every = \"1m\" }\n",
+            BadValue,
+            "canary.steps[1]",
+        ),
+        ("{sides}canary = { upstream = \"v\", steps = [\"0%\"], every = \"1m\" }\n", BadValue, "canary.steps[0]"),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"50%\", \"101%\"], every = \"1m\" }\n",
+            BadValue,
+            "canary.steps[1]",
+        ),
+        ("{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"0s\" }\n", BadValue, "canary.every"),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\", errors_max = \"101%\" }\n",
+            BadValue,
+            "canary.errors_max",
+        ),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\", latency_max = \"0s\" }\n",
+            BadValue,
+            "canary.latency_max",
+        ),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\", requests = 0 }\n",
+            BadValue,
+            "canary.requests",
+        ),
+    ];
+    route_rows(&rows, split);
+    let both_none = "split = [{ upstream = \"u\", weight = 0 }, { upstream = \"v\", weight = 0 }]\n\
+        canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\" }\n";
+    route_rows(&[], both_none);
+}
+
+#[test]
+fn sticky_sessions() {
+    for (text, field) in [
+        ("cookie = { name = \"a b\" }", "cookie.name"),
+        ("cookie = { path = \"shop\" }", "cookie.path"),
+        ("cookie = { path = \"/;x\" }", "cookie.path"),
+        ("cookie = { max_age = \"0s\" }", "cookie.max_age"),
+        ("header = \"X Node\"", "header"),
+        ("header = \"Set-Cookie\"", "header"),
+        ("header = \"Connection\"", "header"),
+        ("learn = { cookie = \"\" }", "learn.cookie"),
+        ("learn = { cookie = \"sid\", entries = 7 }", "learn.entries"),
+        ("learn = { cookie = \"sid\", entries = 4194305 }", "learn.entries"),
+        ("learn = { cookie = \"sid\", idle = \"0s\" }", "learn.idle"),
+    ] {
+        let text = BASE.replace("[routes.base]", &format!("sticky = {{ {text} }}\n[routes.base]"));
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.clone())).collect();
+        assert_eq!(seen, [(BadValue, format!("upstreams.u.sticky.{field}"))], "row {text}\n{found:#?}");
+    }
+    let good = BASE.replace("[routes.base]", "sticky = { cookie = {} }\n[routes.base]");
+    assert!(parse_and_check(&good).is_ok());
+}
+
+#[test]
 fn mirrors() {
     let rows: [(&str, ProblemCode, &str); 4] = [
         ("upstream = \"u\"\nmirror = { upstream = \"w\" }\n", Dangling, "mirror.upstream"),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::listen::not_zero;
 use super::spelling::path_fault;
-use super::{Findings, discovery};
+use super::{Findings, discovery, sticky};
 use crate::model::{Health, Name, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -18,6 +18,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     for (name, upstream) in &model.upstreams {
         endpoints(findings, name, upstream);
+        sticky::check(findings, name, upstream);
         if let Some(source) = &upstream.discovery {
             discovery::check(findings, || at(name, "discovery"), source);
         }

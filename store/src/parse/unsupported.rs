@@ -42,7 +42,6 @@ const ROWS: &[Row] = &[
     Row(Kind::Upstream, "endpoints[].zone", When::Present, "leave it out"),
     Row(Kind::Upstream, "endpoints[].priority", When::Present, "leave it out, or use backup"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
-    Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
     Row(Kind::Upstream, "tls", When::Present, "leave it out; endpoints are spoken to in plain HTTP"),
     Row(Kind::Upstream, "health.tls", When::Present, "use tcp = true"),
     Row(Kind::Upstream, "health.grpc", When::Present, "use tcp = true"),
@@ -59,7 +58,6 @@ const ROWS: &[Row] = &[
     Row(Kind::Upstream, "panic", When::Present, "leave it out"),
     Row(Kind::Upstream, "slow_start", When::Present, "leave it out"),
     Row(Kind::Upstream, "pool", When::Present, "leave it out"),
-    Row(Kind::Route, "canary", When::Present, "leave it out"),
     Row(Kind::Route, "connect", When::True, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
@@ -137,10 +135,7 @@ pub(super) fn is_used(model: &Model) -> bool {
         !find(kind, &value, &Place::parse("")).is_empty()
     }
     // Routes can be a million, so they are looked at without a detour over JSON.
-    let route = |route: &Route| {
-        let Route { canary, connect, .. } = route;
-        canary.is_some() || *connect
-    };
+    let route = |route: &Route| route.connect;
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))
         || model.routes.values().any(route)

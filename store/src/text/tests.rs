@@ -122,11 +122,13 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
+    let balance = (balance, option::of(sticky()));
     let source = option::of(discovery());
     let retry = prop_oneof![Just(Retry::default()), retry];
     (balance, (vec(endpoint, 0..12), source), option::of(health), retry, timeouts, overload()).prop_map(
-        |(balance, (endpoints, discovery), health, retry, timeouts, (limits, breaker, hedge))| Upstream {
+        |((balance, sticky), (endpoints, discovery), health, retry, timeouts, (limits, breaker, hedge))| Upstream {
             balance,
+            sticky,
             endpoints,
             discovery,
             health,
@@ -193,6 +195,29 @@ fn side() -> impl Strategy<Value = Side> {
     (name(), 0..100_u32).prop_map(|(upstream, weight)| Side { upstream, weight })
 }
 
+fn canary() -> impl Strategy<Value = Canary> {
+    let percent = || (0..=100_u16).prop_map(Percent);
+    let trouble = prop_oneof![Just(OnTrouble::Back), Just(OnTrouble::Stop)];
+    (name(), vec(percent(), 0..4), span(), percent(), option::of(span()), any::<u32>(), trouble).prop_map(
+        |(upstream, steps, every, errors_max, latency_max, requests, on_trouble)| Canary {
+            upstream,
+            steps,
+            every,
+            errors_max,
+            latency_max,
+            requests,
+            on_trouble,
+        },
+    )
+}
+
+fn sticky() -> impl Strategy<Value = Sticky> {
+    let cookie =
+        (text(), text(), option::of(span())).prop_map(|(name, path, max_age)| StickyCookie { name, path, max_age });
+    let learn = (text(), any::<u32>(), span()).prop_map(|(cookie, entries, idle)| Learn { cookie, entries, idle });
+    prop_oneof![cookie.prop_map(Sticky::Cookie), text().prop_map(Sticky::Header), learn.prop_map(Sticky::Learn),]
+}
+
 fn mirror() -> impl Strategy<Value = Mirror> {
     let share = (0..=100_u16).prop_map(Percent);
     (name(), share, size()).prop_map(|(upstream, share, max_body)| Mirror { upstream, share, max_body })
@@ -227,22 +252,25 @@ fn route() -> impl Strategy<Value = Route> {
     let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
-    let leads =
-        (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()), option::of(mirror()));
+    let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
+    let moves = (option::of(canary()), option::of(mirror()));
     let bounds = (option::of(size()), any::<u8>());
-    (matches, leads, vec(reference, 0..4), any::<i32>(), bounds).prop_map(
-        |(matches, (upstream, split, split_by, testers, mirror), policies, priority, (max_body, urgency))| Route {
-            matches,
-            upstream,
-            split,
-            split_by,
-            testers,
-            mirror,
-            policies,
-            priority,
-            max_body,
-            urgency,
-            ..Route::default()
+    (matches, leads, moves, vec(reference, 0..4), any::<i32>(), bounds).prop_map(
+        |(matches, (upstream, split, split_by, testers), (canary, mirror), policies, priority, (max_body, urgency))| {
+            Route {
+                matches,
+                upstream,
+                split,
+                split_by,
+                testers,
+                canary,
+                mirror,
+                policies,
+                priority,
+                max_body,
+                urgency,
+                ..Route::default()
+            }
         },
     )
 }
