@@ -181,6 +181,7 @@ impl Passage {
             upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
             endpoint,
             consumer: None,
+            side: None,
             attempts: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
             fault: self.fault.as_ref(),
             why: &|| self.why(),

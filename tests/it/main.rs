@@ -13,6 +13,8 @@ mod auth;
 
 mod balance;
 
+mod canary;
+
 mod discovery;
 
 mod drain;
@@ -33,6 +35,8 @@ mod proxy_protocol;
 
 mod overrides;
 
+mod mirror;
+
 mod refusals;
 
 mod regression;
@@ -48,6 +52,10 @@ mod retry;
 mod route;
 
 mod tcp;
+
+mod split;
+
+mod sticky;
 
 mod tls;
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weirgate_store::model::{self, Model, RetryCondition};
 
-use super::{Given, Indices, health};
+use super::{Given, Indices, health, sticky};
 use crate::config::membership::Membership;
 use crate::config::snapshot::{Care, Upstream};
 use crate::observe::Metered;
@@ -75,6 +75,7 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         proxy_protocol: upstream.proxy_protocol,
         health: health::plan(upstream),
         care: care(upstream),
+        sticky: sticky::sticky(name, upstream, earlier, given),
         meter: given.meters.meter(Metered::Upstream, name),
     }
 }

@@ -21,6 +21,10 @@ mod route;
 
 mod spelling;
 
+mod split;
+
+mod sticky;
+
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -129,7 +133,7 @@ impl Findings<'_> {
         let certificates: BTreeSet<&str> =
             model.listeners.values().flat_map(|listener| &listener.certificates).map(Name::as_str).collect();
         let led = model.listeners.values().flat_map(|l| l.upstream.iter().chain(l.sni.values()).chain(l.alpn.values()));
-        let routed = model.routes.values().filter_map(|route| route.upstream.as_ref());
+        let routed = model.routes.values().flat_map(split::upstreams);
         let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();
         let policies: BTreeSet<&str> =
             model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
-use super::{Findings, gate};
+use super::{Findings, gate, split};
 use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, ValueMatch};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -13,7 +13,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     let mut seen: HashMap<String, &Name> = HashMap::new();
     for (name, route) in &model.routes {
-        upstream(findings, name, route);
+        split::check(findings, name, route);
         conditions(findings, name, &route.matches);
         policies(findings, name, route);
         if let Some(other) = seen.insert(fingerprint(route), name) {
@@ -24,7 +24,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     }
 }
 
-fn at(name: &Name, field: &str) -> String {
+pub(super) fn at(name: &Name, field: &str) -> String {
     format!("routes.{}.{field}", quoted(name.as_str()))
 }
 
@@ -34,16 +34,6 @@ pub(super) fn named_policies(route: &Route) -> impl Iterator<Item = &Name> {
         PolicyRef::Named(name) => Some(name),
         PolicyRef::Inline(_) => None,
     })
-}
-
-fn upstream(findings: &mut Findings<'_>, name: &Name, route: &Route) {
-    match &route.upstream {
-        Some(upstream) => findings.refers(|| at(name, "upstream"), Kind::Upstream, upstream),
-        None => {
-            let help = "write upstream = \"NAME\"";
-            findings.problem(ProblemCode::MissingField, at(name, "upstream"), "a route needs an upstream", help);
-        }
-    }
 }
 
 fn conditions(findings: &mut Findings<'_>, name: &Name, matches: &Match) {

@@ -32,14 +32,8 @@ const ROWS: &[Row] = &[
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(Kind::Upstream, "protocol", When::OneOf(&["h2c", "h2", "https", "grpc"]), "use \"http\""),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
-    Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
     Row(Kind::Upstream, "tls", When::Present, "leave it out; endpoints are spoken to in plain HTTP"),
     Row(Kind::Upstream, "pool", When::Present, "leave it out"),
-    Row(Kind::Route, "split", When::Present, "name one upstream; weights go on its endpoints"),
-    Row(Kind::Route, "split_by", When::Present, "leave it out"),
-    Row(Kind::Route, "testers", When::Present, "leave it out"),
-    Row(Kind::Route, "canary", When::Present, "leave it out"),
-    Row(Kind::Route, "mirror", When::Present, "leave it out"),
     Row(Kind::Route, "connect", When::True, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
@@ -117,11 +111,7 @@ pub(super) fn is_used(model: &Model) -> bool {
         !find(kind, &value, &Place::parse("")).is_empty()
     }
     // Routes can be a million, so they are looked at without a detour over JSON.
-    let route = |route: &Route| {
-        let Route { split, split_by, testers, canary, mirror, connect, .. } = route;
-        let splits = !split.is_empty() || split_by.is_some() || testers.is_some() || canary.is_some();
-        splits || mirror.is_some() || *connect
-    };
+    let route = |route: &Route| route.connect;
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))
         || model.routes.values().any(route)
