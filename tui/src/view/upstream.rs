@@ -84,10 +84,10 @@ fn trend(app: &App, name: &str) -> Line<'static> {
 }
 
 fn load_words(app: &App, status: &UpstreamStatus) -> String {
-    let in_flight: u64 = status.endpoints.iter().map(|endpoint| u64::from(endpoint.in_flight)).sum();
-    let limit = status
-        .requests_max
-        .map(|max| format!("{} of {} requests allowed in flight now", text::count(in_flight), text::count(max.into())));
+    let limit = status.requests_max.map(|max| {
+        let now = text::count(status.requests.into());
+        format!("{now} of {} requests allowed in flight now", text::count(max.into()))
+    });
     let object = app.live.object(Kind::Upstream, &status.name);
     let room = object.and_then(|object| object.pointer("/limits/queue")).and_then(Json::as_u64).unwrap_or(200);
     let mark = if status.queued > 0 { "! " } else { "" };
