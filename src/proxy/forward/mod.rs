@@ -4,7 +4,7 @@
 //! The steps are files in the order they happen: `side` says which upstream, `admit` whether it takes a request now,
 //! `attempt` tries endpoints until one answers or another try cannot help, `pick` says which endpoint, `hedge` runs one
 //! attempt and what may run beside it, `connect` gets a connection and sends the body that `replay` gives it, `outcome`
-//! tells everyone who learns from it how it went.
+//! tells everyone who learns from it how it went. `turn` is the wait in the queue of a full upstream.
 
 mod admit;
 
@@ -24,6 +24,8 @@ mod replay;
 
 mod side;
 
+mod turn;
+
 use std::time::Instant;
 
 use super::http::RequestBody;
@@ -33,11 +35,12 @@ use crate::fault::Fault;
 use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
 
-pub(super) use admit::{Passage, explain as explain_limits};
+pub(super) use admit::{Admitted, explain as explain_limits};
 pub(super) use head::render;
 pub(super) use outcome::{Outcome, cut, observe_passage};
 pub(super) use pick::{NOBODY, nobody_of};
 pub use replay::Sendable;
+pub(super) use turn::wait as wait_in_turn;
 
 /// What came back.
 #[derive(Debug)]

@@ -160,7 +160,6 @@ fn load_of(upstream: &Upstream) -> UpstreamStatus {
     }
 }
 
-
 /// What stands in the way of requests to an upstream.
 fn trouble(upstream: &Upstream) -> Option<String> {
     let is_panic = upstream.endpoints.iter().any(|endpoint| endpoint.live.passive.is_panic());

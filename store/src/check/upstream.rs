@@ -10,7 +10,6 @@ use crate::model::{Name, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
 
-
 pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     for (name, upstream) in &model.upstreams {
