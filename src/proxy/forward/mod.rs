@@ -5,7 +5,7 @@
 //! whether it takes a request now, `attempt` tries endpoints until one answers or another try cannot help, `pick` says
 //! which endpoint, `hedge` runs one attempt and what may run beside it, `connect` gets a connection and sends the body
 //! that `replay` gives it, `outcome` tells everyone who learns from it how it went, and `measure` how long it took.
-//! `mirror` sends a copy elsewhere, beside all that.
+//! `turn` is the wait in the queue of a full upstream. `mirror` sends a copy elsewhere, beside all that.
 
 mod admit;
 
@@ -31,6 +31,8 @@ mod side;
 
 mod sticky;
 
+mod turn;
+
 use std::time::Instant;
 
 use super::http::RequestBody;
@@ -41,7 +43,7 @@ use crate::fault::Fault;
 use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
 
-pub(super) use admit::{Passage, explain as explain_limits};
+pub(super) use admit::{Admitted, explain as explain_limits};
 pub(super) use head::render;
 pub(super) use measure::ended;
 pub use mirror::{COPIES_MAX, COPY_BYTES_MAX, UnderWay};
@@ -50,6 +52,7 @@ pub(super) use pick::nobody_of;
 pub use replay::Sendable;
 pub use sticky::Kept;
 pub(super) use sticky::{answered, choose as choose_kept, read as read_kept, side as side_kept};
+pub(super) use turn::wait as wait_in_turn;
 
 /// What came back.
 #[derive(Debug)]
