@@ -180,7 +180,7 @@ impl Flow {
     fn first_reply(&self) {
         self.is_answered.set(true);
         *self.kept.borrow_mut() = None;
-        passage::reached(&self.upstream, &self.endpoint);
+        passage::reached(&self.endpoint);
     }
 }
 
