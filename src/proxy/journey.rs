@@ -221,7 +221,9 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
-        if !self.is_copy {
+        if self.is_copy {
+            super::forward::ended(self);
+        } else {
             self.finish();
         }
         let fields = std::mem::take(&mut self.x.request.fields);
