@@ -45,7 +45,7 @@ def haproxy_config(b, variant):
     if variant == "tcp":
         return f"""global
     nbthread 1
-    maxconn 8000
+    maxconn 1000
 defaults
     mode tcp
     option splice-auto
@@ -90,7 +90,9 @@ backend origin
 
 def nginx_config(b, variant):
     if variant == "udp":
-        module = next(iter(pathlib.Path("/usr/lib/nginx/modules").glob("ngx_stream_module.so")), None)
+        # A module of its own in Debian (libnginx-mod-stream); BENCH_NGINX_MODULES names another directory.
+        modules = pathlib.Path(os.environ.get("BENCH_NGINX_MODULES", "/usr/lib/nginx/modules"))
+        module = next(modules.glob("ngx_stream_module.so"), None)
         load = f"load_module {module};" if module else ""
         return f"""{load}
 worker_processes 1;
