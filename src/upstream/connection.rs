@@ -17,16 +17,17 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use http_body::Body;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 use super::pool::{Open, Pool, Socket};
 use super::reply_body::ReplyBody;
+use super::stream::Stream;
 use super::upload::{Stopped, Upload};
 use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::protocol::http1::{
     Bad, Decoder, Framing, HeadLimits, HeadScanner, ReplyFraming, ReplyLine, parse_reply, reply_framing,
 };
+use crate::tls::originate;
 
 /// The first read, and every read while no more has ever come at once. Idle connections hold no buffer, so this costs
 /// memory only where something is being read.
@@ -84,7 +85,7 @@ pub struct Reply<B> {
 /// A connection that no longer speaks HTTP.
 #[derive(Debug)]
 pub struct Tunnel {
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What the endpoint has already sent.
     pub leftover: Bytes,
     /// Counts the connection until the tunnel is over.
@@ -280,7 +281,8 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
                         return Poll::Ready(Ok(line));
                     }
                 }
-                Poll::Ready(_) => return Poll::Ready(Err(self.closed(connection))),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Err(self.closed(connection))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.failed(connection, &error))),
                 Poll::Pending => ready!(self.poll_patience(cx, connection))?,
             }
         }
@@ -372,6 +374,17 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
         }
         on_informational(status, &self.fields, self.upload.body());
         Ok(())
+    }
+
+    /// What it means that nothing can be read before a final reply.
+    #[cold]
+    fn failed(&self, connection: &Connection, error: &io::Error) -> Fault {
+        match originate::refusal(error) {
+            Some(cause) if !self.has_answered && !connection.is_kept => {
+                Fault::Connect { endpoint: connection.endpoint(), cause }
+            }
+            _ => self.closed(connection),
+        }
     }
 
     /// What it means that the endpoint closed before a final reply.

@@ -19,6 +19,10 @@ mod reply_body;
 
 pub mod retry;
 
+pub mod stream;
+
+pub mod transport;
+
 mod upload;
 
 pub use reply_body::ReplyBody;

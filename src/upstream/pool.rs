@@ -6,18 +6,17 @@
 //! first SYN to the close, whoever holds it.
 
 use std::cell::{Cell, RefCell};
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
-use super::connect::{ConnectError, connect};
+use super::connect::{ConnectError, open};
 use super::connection::Connection;
+use super::stream::{Liveness, Look, Stream};
+use super::transport::Transport;
 use crate::clock::{Deadline, Deadlines};
 use crate::fault::Fault;
 
@@ -94,7 +93,7 @@ impl Buffers {
 pub struct Pool {
     endpoint: Arc<str>,
     address: SocketAddr,
-    limits: PoolLimits,
+    transport: Arc<Transport>,
     deadlines: Deadlines,
     buffers: Buffers,
     idle: RefCell<Vec<Idle>>,
@@ -116,7 +115,7 @@ struct Idle {
 /// A socket with what it keeps for life.
 #[derive(Debug)]
 pub(super) struct Socket {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) deadline: Deadline,
     pub(super) open: Open,
 }
@@ -143,14 +142,14 @@ impl Pool {
     pub fn new(
         endpoint: Arc<str>,
         address: SocketAddr,
-        limits: PoolLimits,
+        transport: Arc<Transport>,
         deadlines: Deadlines,
         buffers: Buffers,
     ) -> Rc<Self> {
         Rc::new(Self {
             endpoint,
             address,
-            limits,
+            transport,
             deadlines,
             buffers,
             idle: RefCell::default(),
@@ -171,6 +170,11 @@ impl Pool {
         &self.buffers
     }
 
+    /// How it speaks to the endpoint.
+    pub fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
     /// Connections that exist now: in use, idle, or being opened.
     pub fn open(&self) -> usize {
         self.open.get()
@@ -185,12 +189,7 @@ impl Pool {
     pub async fn connect(self: &Rc<Self>, timeout: Duration) -> Result<Connection, Fault> {
         let open = Open::new(&self.open);
         let deadline = self.deadlines.guard(timeout);
-        let stream = connect(self.address, &deadline).await.map_err(|error| match error {
-            ConnectError::TimedOut => Fault::ConnectTimeout { endpoint: Arc::clone(&self.endpoint), after: timeout },
-            failed @ ConnectError::Failed(_) => {
-                Fault::Connect { endpoint: Arc::clone(&self.endpoint), cause: failed.to_string() }
-            }
-        })?;
+        let stream = open(self.address, &self.transport, &deadline).await.map_err(|e| self.unconnected(e, timeout))?;
         deadline.disarm();
         Ok(Connection::new(Socket { stream, deadline, open }, Rc::clone(self), self.generation.get()))
     }
@@ -200,7 +199,7 @@ impl Pool {
         let limit = self.age_limit(now);
         let young = self.known_limit(now).map_or(YOUNG_WHILE_UNKNOWN, |known| known / 4);
         loop {
-            let Idle { socket, parked_at } = self.idle.borrow_mut().pop()?;
+            let Idle { mut socket, parked_at } = self.idle.borrow_mut().pop()?;
             let age = now.saturating_duration_since(parked_at);
             if age >= limit {
                 // The list is ordered by age: whatever lies below is older still.
@@ -211,7 +210,8 @@ impl Pool {
                 self.idle.borrow_mut().push(Idle { socket, parked_at });
                 return None;
             }
-            match socket.liveness(reuse) {
+            let look = if reuse == Reuse::Young { Look::Socket } else { Look::Known };
+            match socket.stream.liveness(look) {
                 Liveness::Alive => {
                     return Some(Connection::kept(socket, Rc::clone(self), self.generation.get()));
                 }
@@ -222,13 +222,22 @@ impl Pool {
         }
     }
 
+    #[cold]
+    fn unconnected(&self, error: ConnectError, after: Duration) -> Fault {
+        let endpoint = Arc::clone(&self.endpoint);
+        match error {
+            ConnectError::TimedOut => Fault::ConnectTimeout { endpoint, after },
+            failed => Fault::Connect { endpoint, cause: failed.to_string() },
+        }
+    }
+
     /// Takes a connection back after a whole reply. `stated` is the idle limit that the reply stated.
     pub(super) fn checkin(&self, socket: Socket, generation: u32, stated: Option<Duration>) {
         if stated.is_some() {
             self.stated.set(stated);
         }
         let mut idle = self.idle.borrow_mut();
-        if generation == self.generation.get() && idle.len() < self.limits.idle_max {
+        if generation == self.generation.get() && idle.len() < self.transport.limits.idle_max {
             socket.deadline.release();
             idle.push(Idle { socket, parked_at: self.deadlines.now() });
         }
@@ -238,9 +247,9 @@ impl Pool {
     /// about once a second; it costs a syscall only for connections on which something happened.
     pub fn close_idle(&self, now: Instant) {
         let limit = self.age_limit(now);
-        self.idle.borrow_mut().retain(|idle| {
+        self.idle.borrow_mut().retain_mut(|idle| {
             let age = now.saturating_duration_since(idle.parked_at);
-            let liveness = idle.socket.liveness(Reuse::Any);
+            let liveness = idle.socket.stream.liveness(Look::Known);
             if liveness == Liveness::Closed {
                 self.observe_close(age, now);
             }
@@ -264,7 +273,7 @@ impl Pool {
     }
 
     fn age_limit(&self, now: Instant) -> Duration {
-        self.known_limit(now).map_or(self.limits.idle_age, |known| known.min(self.limits.idle_age))
+        self.known_limit(now).map_or(self.transport.limits.idle_age, |known| known.min(self.transport.limits.idle_age))
     }
 
     /// An endpoint that closes at some age will do so again: next time we are an eighth earlier.
@@ -276,36 +285,6 @@ impl Pool {
         let limit = age - age / 8;
         let shortest = self.known_limit(now).map_or(limit, |known| known.min(limit));
         self.observed.set(Some((shortest, now + LEARNED_FOR)));
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Liveness {
-    Alive,
-    Closed,
-    Unasked,
-}
-
-impl Socket {
-    /// Whether the endpoint has closed or spoken since the last reply.
-    ///
-    /// `try_read` asks tokio's readiness first, which the last read has cleared, so on a quiet connection it costs no
-    /// syscall: an event would have set it, as of the worker's last look at epoll. The moment since then is covered by
-    /// sending again; a request that must not run twice therefore pays for a look at the socket itself.
-    fn liveness(&self, reuse: Reuse) -> Liveness {
-        let mut byte = [0];
-        let seen = match self.stream.try_read(&mut byte) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && reuse == Reuse::Young => {
-                SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
-            }
-            seen => seen,
-        };
-        match seen {
-            Ok(0) => Liveness::Closed,
-            Ok(_) => Liveness::Unasked,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Liveness::Alive,
-            Err(_) => Liveness::Closed,
-        }
     }
 }
 
