@@ -11,6 +11,8 @@ pub mod client;
 
 pub mod http1;
 
+pub mod proxy_header;
+
 pub mod rewind;
 
 pub mod stream;
