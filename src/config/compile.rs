@@ -11,6 +11,8 @@ mod policy;
 
 mod route;
 
+mod transport;
+
 mod upstream;
 
 use std::collections::HashMap;
@@ -40,7 +42,7 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
     let mut problems = Problems::default();
     let certificates = listener::certificates(model, given, &mut problems);
     let listeners = listener::listeners(model, &certificates, given, &mut problems);
-    let (upstreams, indices) = upstream::upstreams(model, given);
+    let (upstreams, indices) = upstream::upstreams(model, &certificates, given, &mut problems);
     let named = policy::named(model, given, &mut problems);
     let limits = policy::limits(&named);
     let routes = route::routes(model, &indices, &named, given, &mut problems);

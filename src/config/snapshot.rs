@@ -20,6 +20,7 @@ use crate::tls::certificate::ServedCertificate;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
 use crate::upstream::retry;
+use crate::upstream::transport::Transport;
 
 /// One compiled configuration.
 #[derive(Debug)]
@@ -89,6 +90,8 @@ pub struct Upstream {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// One per endpoint, in the same order.
     pub endpoint_meters: Vec<Arc<Meter>>,
+    /// How its endpoints are spoken to.
+    pub transport: Arc<Transport>,
     pub retry: retry::Rules,
     pub connect: Duration,
     pub response: Duration,

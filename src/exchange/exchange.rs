@@ -13,6 +13,8 @@ use super::Request;
 #[derive(Clone, Debug)]
 pub struct Client {
     pub peer: SocketAddr,
+    /// The address it connected to.
+    pub local: SocketAddr,
     pub origin: Origin,
     /// Name of the listener.
     pub listener: Arc<str>,
@@ -27,7 +29,9 @@ impl Client {
     /// A client that was just accepted.
     pub fn new(peer: SocketAddr, listener: Arc<str>, scheme: Scheme) -> Self {
         let origin = Origin::of(peer, scheme);
-        Self { peer, origin, listener, scheme, server_name: None, trusted: false }
+        // Whoever accepted it says more.
+        let local = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+        Self { peer, local, origin, listener, scheme, server_name: None, trusted: false }
     }
 }
 

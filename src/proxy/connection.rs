@@ -59,8 +59,10 @@ impl Drop for Slot {
 }
 
 async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr) {
+    let local = stream.local_addr().unwrap_or(listener.address);
     let client = |scheme, server_name| Client {
         server_name,
+        local,
         trusted: listener.trusts(peer.ip().to_canonical()),
         ..Client::new(peer, Arc::clone(&listener.name), scheme)
     };

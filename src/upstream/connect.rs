@@ -11,11 +11,15 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use weirgate_store::model::ProxyProtocol;
 
+use super::pool::Named;
 use super::stream::Stream;
 use super::transport::{Speech, Transport};
 use crate::clock::Deadline;
+use crate::protocol::proxy_header;
 use crate::tls::originate::{self, Originate};
 
 /// What an endpoint of HTTP/2 agrees on by ALPN.
@@ -45,13 +49,36 @@ pub async fn connect(address: SocketAddr, deadline: &Deadline) -> Result<TcpStre
 }
 
 /// Connects and does all that comes before the first byte of HTTP.
-pub async fn open(address: SocketAddr, transport: &Transport, deadline: &Deadline) -> Result<Stream, ConnectError> {
-    let stream = connect(address, deadline).await?;
+pub async fn open(
+    address: SocketAddr,
+    transport: &Transport,
+    named: Option<Named>,
+    deadline: &Deadline,
+) -> Result<Stream, ConnectError> {
+    let mut stream = connect(address, deadline).await?;
+    if let Some(version) = transport.proxy_header {
+        introduce(&mut stream, version, named, deadline).await?;
+    }
     match &transport.tls {
         None => Ok(Stream::Tcp(stream)),
         // Boxed, so that a plain connection does not carry the room for a handshake.
         Some(tls) => Box::pin(secure(stream, address, tls, transport.speech, deadline)).await,
     }
+}
+
+/// Says who the client is, before anything else.
+async fn introduce(
+    stream: &mut TcpStream,
+    version: ProxyProtocol,
+    named: Option<Named>,
+    deadline: &Deadline,
+) -> Result<(), ConnectError> {
+    let mut header = Vec::new();
+    match named {
+        Some(named) => proxy_header::write(&mut header, version, named.source, named.destination),
+        None => proxy_header::write_local(&mut header, version),
+    }
+    within(deadline, pin!(stream.write_all(&header))).await?.map_err(ConnectError::Failed)
 }
 
 async fn secure(
@@ -67,7 +94,8 @@ async fn secure(
     let agreed = stream.get_ref().1.alpn_protocol();
     if speech == Speech::Http2 && agreed != Some(ALPN_H2) {
         let agreed = agreed.map_or_else(|| "nothing".into(), String::from_utf8_lossy);
-        let sentence = format!("it does not speak HTTP/2 over TLS: it agreed to {agreed} by ALPN; use protocol \"https\"");
+        let sentence =
+            format!("it does not speak HTTP/2 over TLS: it agreed to {agreed} by ALPN; use protocol \"https\"");
         return Err(ConnectError::Refused(sentence));
     }
     Ok(Stream::Tls(Box::new(stream)))

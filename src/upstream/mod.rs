@@ -13,6 +13,8 @@ pub mod endpoint;
 
 pub mod health;
 
+pub mod http2;
+
 pub mod pool;
 
 mod reply_body;

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::connect::{ConnectError, open};
+use super::connect::{self, ConnectError};
 use super::connection::Connection;
+use super::http2::Multiplexed;
 use super::stream::{Liveness, Look, Stream};
 use super::transport::Transport;
 use crate::clock::{Deadline, Deadlines};
@@ -46,6 +47,22 @@ pub enum Reuse {
     Any,
     /// Only one so young, and looked at just now, that it cannot be about to die: the request must not run twice.
     Young,
+}
+
+/// Whether a connection that exists will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    Any,
+    /// One that is opened from now on: those that exist are not believed any more.
+    Fresh,
+}
+
+/// The client that a connection was named after, and the address it had connected to. Such a connection serves nobody
+/// else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
 }
 
 /// How a pool is bounded.
@@ -97,6 +114,7 @@ pub struct Pool {
     deadlines: Deadlines,
     buffers: Buffers,
     idle: RefCell<Vec<Idle>>,
+    multiplexed: Multiplexed,
     open: Rc<Cell<usize>>,
     /// Connections of an earlier generation are not taken back.
     generation: Cell<u32>,
@@ -118,6 +136,7 @@ pub(super) struct Socket {
     pub(super) stream: Stream,
     pub(super) deadline: Deadline,
     pub(super) open: Open,
+    pub(super) named: Option<Named>,
 }
 
 /// Counts one connection while it exists.
@@ -153,6 +172,7 @@ impl Pool {
             deadlines,
             buffers,
             idle: RefCell::default(),
+            multiplexed: Multiplexed::default(),
             open: Rc::default(),
             generation: Cell::new(0),
             stated: Cell::new(None),
@@ -175,6 +195,28 @@ impl Pool {
         &self.transport
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.get()
+    }
+
+    /// The connections that many requests share.
+    pub(super) fn multiplexed(&self) -> &Multiplexed {
+        &self.multiplexed
+    }
+
+    /// Counts a connection from its first packet on.
+    pub(super) fn count_open(&self) -> Open {
+        Open::new(&self.open)
+    }
+
     /// Connections that exist now: in use, idle, or being opened.
     pub fn open(&self) -> usize {
         self.open.get()
@@ -187,11 +229,23 @@ impl Pool {
 
     /// Opens a connection.
     pub async fn connect(self: &Rc<Self>, timeout: Duration) -> Result<Connection, Fault> {
+        self.connect_as(None, timeout).await
+    }
+
+    /// Opens a connection that names this client.
+    pub async fn connect_as(self: &Rc<Self>, named: Option<Named>, timeout: Duration) -> Result<Connection, Fault> {
+        let generation = self.generation.get();
+        let socket = self.open_socket(named, timeout).await?;
+        Ok(Connection::new(socket, Rc::clone(self), generation))
+    }
+
+    async fn open_socket(&self, named: Option<Named>, timeout: Duration) -> Result<Socket, Fault> {
         let open = Open::new(&self.open);
         let deadline = self.deadlines.guard(timeout);
-        let stream = open(self.address, &self.transport, &deadline).await.map_err(|e| self.unconnected(e, timeout))?;
+        let opened = connect::open(self.address, &self.transport, named, &deadline).await;
+        let stream = opened.map_err(|error| self.unconnected(error, timeout))?;
         deadline.disarm();
-        Ok(Connection::new(Socket { stream, deadline, open }, Rc::clone(self), self.generation.get()))
+        Ok(Socket { stream, deadline, open, named })
     }
 
     /// The youngest idle connection that is fit for such a request.
@@ -222,8 +276,20 @@ impl Pool {
         }
     }
 
+    /// The same, of the connections that name this client.
+    pub fn checkout_as(self: &Rc<Self>, named: Option<Named>, now: Instant, reuse: Reuse) -> Option<Connection> {
+        if named.is_none() {
+            return self.checkout(now, reuse);
+        }
+        let at = self.idle.borrow().iter().rposition(|idle| idle.socket.named == named)?;
+        let Idle { mut socket, parked_at } = self.idle.borrow_mut().remove(at);
+        let is_young = reuse == Reuse::Any || now.saturating_duration_since(parked_at) < YOUNG_WHILE_UNKNOWN;
+        let is_fit = is_young && socket.stream.liveness(Look::Socket) == Liveness::Alive;
+        is_fit.then(|| Connection::kept(socket, Rc::clone(self), self.generation.get()))
+    }
+
     #[cold]
-    fn unconnected(&self, error: ConnectError, after: Duration) -> Fault {
+    pub(super) fn unconnected(&self, error: ConnectError, after: Duration) -> Fault {
         let endpoint = Arc::clone(&self.endpoint);
         match error {
             ConnectError::TimedOut => Fault::ConnectTimeout { endpoint, after },
@@ -261,6 +327,7 @@ impl Pool {
     pub fn close_all(&self) {
         self.generation.set(self.generation.get().wrapping_add(1));
         self.idle.borrow_mut().clear();
+        self.multiplexed.close_all();
     }
 
     /// The endpoint's own idle limit, as far as it is known.

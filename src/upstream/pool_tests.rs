@@ -135,7 +135,10 @@ fn a_request_that_must_not_run_twice_looks_at_the_socket_itself() {
         let fixture = Fixture::new(&[CLOSE]);
         let connection = fixture.connect().await;
         // The close has arrived, but nothing has made the runtime look at epoll since.
-        while !SockRef::from(connection.socket.stream.tcp()).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|len| len == 0) {
+        while !SockRef::from(connection.socket.stream.tcp())
+            .peek(&mut [MaybeUninit::uninit()])
+            .is_ok_and(|len| len == 0)
+        {
             std::thread::yield_now();
         }
         connection.finish(true, None);

@@ -126,7 +126,8 @@ impl Worker {
     fn new(connections: &'static [&'static [Step]]) -> Self {
         let deadlines = Deadlines::new(clock::now());
         let address = start(connections);
-        let pool = Pool::new("e1".into(), address, Arc::new(Transport::default()), deadlines.clone(), Buffers::default());
+        let pool =
+            Pool::new("e1".into(), address, Arc::new(Transport::default()), deadlines.clone(), Buffers::default());
         Self { deadlines, pool }
     }
 

@@ -13,6 +13,12 @@ mod auth;
 
 mod drain;
 
+mod endpoint_h2;
+
+mod endpoint_tls;
+
+mod grpc;
+
 mod http1;
 
 mod http2;

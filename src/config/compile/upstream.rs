@@ -11,23 +11,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weirgate_store::model::{self, Model, RetryCondition};
 
+use super::listener::Certificates;
+use super::transport::transport;
 use super::{Given, Indices};
 use crate::balance::Balance;
+use crate::config::problems::Problems;
 use crate::config::snapshot::{HealthPlan, Upstream};
 use crate::observe::Metered;
 use crate::upstream::endpoint::{Endpoint, Live};
 use crate::upstream::health::probe::{Check, HttpCheck, Statuses};
 use crate::upstream::health::{self, State};
 use crate::upstream::retry;
+use crate::upstream::transport::Transport;
 
-pub(super) fn upstreams(model: &Model, given: &Given<'_>) -> (Vec<Arc<Upstream>>, Indices) {
+pub(super) fn upstreams(
+    model: &Model,
+    certificates: &Certificates,
+    given: &Given<'_>,
+    problems: &mut Problems,
+) -> (Vec<Arc<Upstream>>, Indices) {
     let mut all = Vec::with_capacity(model.upstreams.len());
     let mut indices = Indices::new();
     let earlier = earlier(given);
     for (at, (name, upstream)) in (0..).zip(&model.upstreams) {
         let name: Arc<str> = name.as_str().into();
         indices.insert(Arc::clone(&name), at);
-        all.push(Arc::new(one(&name, upstream, earlier.get(&*name).copied(), given)));
+        let earlier = earlier.get(&*name).copied();
+        let before = earlier.map(|upstream| &upstream.transport);
+        // What is wrong with a transport is told as a problem, and then none of this is used.
+        let transport = transport(&name, upstream, certificates, before, problems).unwrap_or_default();
+        all.push(Arc::new(one(&name, upstream, transport, earlier, given)));
     }
     (all, indices)
 }
@@ -38,7 +51,13 @@ fn earlier<'s>(given: &Given<'s>) -> HashMap<&'s str, &'s Arc<Upstream>> {
     upstreams.iter().map(|upstream| (&*upstream.name, upstream)).collect()
 }
 
-fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstream>>, given: &Given<'_>) -> Upstream {
+fn one(
+    name: &Arc<str>,
+    upstream: &model::Upstream,
+    transport: Arc<Transport>,
+    earlier: Option<&Arc<Upstream>>,
+    given: &Given<'_>,
+) -> Upstream {
     let held: HashMap<SocketAddr, &Arc<Live>> =
         earlier.iter().flat_map(|u| &u.endpoints).map(|endpoint| (endpoint.address, &endpoint.live)).collect();
     let endpoint = |written: &model::Endpoint| {
@@ -56,6 +75,7 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         balance: balance(upstream.balance),
         endpoint_meters: endpoints.iter().map(meter).collect(),
         endpoints,
+        transport,
         retry: retry_rules(&upstream.retry),
         connect: upstream.timeouts.connect.0,
         response: upstream.timeouts.response.0,

@@ -56,8 +56,8 @@ where
         journey.in_flight = Some(endpoint.live.begin());
         journey.x.attempts += 1;
         let is_fresh = attempts.stale > 0;
-        let result = match connect(journey, upstream, &endpoint, is_fresh).await {
-            Ok(connection) => send(journey, upstream, connection, framing, head, &mut body).await,
+        let result = match connect(journey, upstream, &endpoint, framing, is_fresh).await {
+            Ok(way) => send(journey, upstream, way, framing, head, &mut body).await,
             Err(fault) => Err(fault),
         };
         outcome::observe(upstream, &endpoint, Outcome::of(&result));

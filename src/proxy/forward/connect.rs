@@ -3,40 +3,81 @@
 
 use super::super::http::RequestBody;
 use super::super::journey::Journey;
-use super::Forwarded;
+use super::{Forwarded, pseudo};
 use crate::clock;
 use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
 use crate::observe::Stage;
 use crate::protocol::http1::{HeadLimits, RequestFraming, Upgrade};
-use crate::upstream::connection::{Connection, Outgoing, Patience, SendError};
+use crate::upstream::connection::{self, Connection, Patience, Reply, SendError};
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::pool::Reuse;
+use crate::upstream::http2;
+use crate::upstream::pool::{Age, Named, Reuse};
 use crate::upstream::retry;
+use crate::upstream::transport::Speech;
 
-/// A connection: a kept one if there is one fit for this request, else a new one.
+/// What the request goes over.
+pub(super) enum Way {
+    /// A connection of its own for as long as it takes.
+    Http1(Connection),
+    /// A stream on a connection that others share.
+    Http2(http2::Slot, ::http::Request<()>),
+}
+
+/// A way to the endpoint: a kept connection if there is one fit for this request, else a new one.
 pub(super) async fn connect(
     journey: &mut Journey,
     upstream: &Upstream,
     endpoint: &Endpoint,
+    framing: &RequestFraming,
     is_fresh: bool,
-) -> Result<Connection, Fault> {
+) -> Result<Way, Fault> {
     let pool = journey.worker.pool_of(upstream, endpoint);
     let reuse = if retry::is_idempotent(journey.x.request.method.as_str()) { Reuse::Any } else { Reuse::Young };
-    if !is_fresh && let Some(connection) = pool.checkout(journey.worker.deadlines.now(), reuse) {
-        return Ok(connection);
+    let named = upstream.transport.proxy_header.map(|_| named(journey));
+    if upstream.transport.speech == Speech::Http2 {
+        only_http1(journey, upstream, framing)?;
+        let head = pseudo::request(&journey.x, framing, endpoint)?;
+        let began = clock::now();
+        let age = if is_fresh { Age::Fresh } else { Age::Any };
+        // Boxed, so that requests over HTTP/1 do not carry the room for it.
+        let slot = Box::pin(pool.slot(age, reuse, named)).await;
+        journey.time(Stage::Connect, began, clock::now());
+        return slot.map(|slot| Way::Http2(slot, head));
+    }
+    if !is_fresh && let Some(connection) = pool.checkout_as(named, journey.worker.deadlines.now(), reuse) {
+        return Ok(Way::Http1(connection));
     }
     let began = clock::now();
-    let connected = pool.connect(upstream.connect).await;
+    let connected = pool.connect_as(named, upstream.connect).await;
     journey.time(Stage::Connect, began, clock::now());
-    connected
+    connected.map(Way::Http1)
+}
+
+/// What can be done only with a connection of its own.
+fn only_http1(journey: &Journey, upstream: &Upstream, framing: &RequestFraming) -> Result<(), Fault> {
+    let what = match framing.upgrade {
+        Some(Upgrade::WebSocket) => "a WebSocket",
+        _ if journey.x.request.method == ::http::Method::CONNECT => "CONNECT",
+        Some(Upgrade::Other) | None => return Ok(()),
+    };
+    Err(Fault::OnlyHttp1 { upstream: upstream.name.clone(), what })
+}
+
+/// Who the endpoint is told the client is.
+fn named(journey: &Journey) -> Named {
+    let client = &journey.x.client;
+    let (ip, peer) = (journey.x.client_ip, client.peer);
+    // Behind a trusted proxy only the address is known.
+    let source = if peer.ip().to_canonical() == ip { peer } else { (ip, 0).into() };
+    Named { source, destination: client.local }
 }
 
 /// Sends the request and waits for the head of the reply. A body that was not touched is put back.
 pub(super) async fn send<B>(
     journey: &mut Journey,
     upstream: &Upstream,
-    connection: Connection,
+    way: Way,
     framing: &RequestFraming,
     head: &[u8],
     body: &mut Option<B>,
@@ -46,22 +87,49 @@ where
 {
     let Some(taken) = body.take() else { return Err(Fault::Internal("a request body was sent twice")) };
     let sent = Some(if journey.attempts.len() > 1 { clock::now() } else { journey.x.arrived });
-    let outgoing = Outgoing {
-        method: &journey.x.request.method,
-        head,
-        framing: framing.framing,
-        expect_continue: framing.expect_continue,
-        upgrade: framing.upgrade == Some(Upgrade::WebSocket),
-        body: taken,
-        fields: journey.worker.buffers.fields(),
-        limits: HeadLimits::default(),
-        patience: Patience { reply: upstream.response, silence: upstream.idle },
+    let patience = Patience { reply: upstream.response, silence: upstream.idle };
+    let outcome = match way {
+        Way::Http1(connection) => {
+            let outgoing = connection::Outgoing {
+                method: &journey.x.request.method,
+                head,
+                framing: framing.framing,
+                expect_continue: framing.expect_continue,
+                upgrade: framing.upgrade == Some(Upgrade::WebSocket),
+                body: taken,
+                fields: journey.worker.buffers.fields(),
+                limits: HeadLimits::default(),
+                patience,
+            };
+            connection.send(outgoing, |status, fields, body| body.inform(status, fields)).await
+        }
+        Way::Http2(slot, head) => Box::pin(multiplexed(journey, slot, head, framing, taken, patience)).await,
     };
-    match connection.send(outgoing, |status, fields, body| body.inform(status, fields)).await {
+    match outcome {
         Ok(reply) => Ok(Forwarded { reply, sent }),
         Err(SendError { fault, body: kept }) => {
             *body = kept;
             Err(fault)
         }
     }
+}
+
+async fn multiplexed<B: RequestBody>(
+    journey: &Journey,
+    slot: http2::Slot,
+    head: ::http::Request<()>,
+    framing: &RequestFraming,
+    body: B,
+    patience: Patience,
+) -> Result<Reply<B>, SendError<B>> {
+    let reply = pseudo::grpc_timeout(&journey.x).map_or(patience.reply, |timeout| timeout.min(patience.reply));
+    let outgoing = http2::Outgoing {
+        head,
+        is_bodiless: framing.framing.is_empty(),
+        body,
+        fields: journey.worker.buffers.fields(),
+        limits: HeadLimits::default(),
+        patience: Patience { reply, ..patience },
+    };
+    slot.send(outgoing, |status, fields, body| body.inform(status, fields)).await
 }

@@ -2,8 +2,8 @@
 //! A request to an endpoint and back to the head of its reply.
 //!
 //! The steps are files in the order they happen: `side` says which upstream, `attempt` tries endpoints until one answers
-//! or another try cannot help, `pick` says which endpoint, `connect` gets a connection and sends, `outcome` tells
-//! everyone who learns from it how it went.
+//! or another try cannot help, `pick` says which endpoint, `connect` gets a connection and sends, what `head` or (over
+//! HTTP/2) `pseudo` wrote, `outcome` tells everyone who learns from it how it went.
 
 mod attempt;
 
@@ -15,6 +15,8 @@ mod outcome;
 
 mod pick;
 
+mod pseudo;
+
 mod side;
 
 use std::time::Instant;
@@ -25,6 +27,7 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
+use crate::upstream::transport::Speech;
 
 pub(super) use head::render;
 pub(super) use pick::NOBODY;
@@ -46,7 +49,9 @@ where
     let memory = journey.worker.memory_of(&upstream);
     memory.budget.borrow_mut().record(clock::since_start_ns_at(journey.x.arrived));
     let mut head = journey.worker.buffers.output();
-    head::write(&mut head, &journey.x, framing);
+    if upstream.transport.speech == Speech::Http1 {
+        head::write(&mut head, &journey.x, framing);
+    }
     let outcome = attempt::all(journey, &upstream, &memory, framing, &head, body).await;
     journey.worker.buffers.return_output(head);
     outcome

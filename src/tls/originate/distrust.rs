@@ -23,7 +23,8 @@ impl Distrust {
         let Error::InvalidCertificate(found) = &error else { return error };
         let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return error };
         let date = |time: x509_parser::time::ASN1Time| jiff::Timestamp::from_second(time.timestamp());
-        let date = |time| date(time).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+        let date =
+            |time| date(time).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
         let sentence = match found {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 format!("its certificate expired on {}", date(parsed.validity().not_after))

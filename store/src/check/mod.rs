@@ -13,6 +13,8 @@ mod route;
 
 mod spelling;
 
+mod transport;
+
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -117,8 +119,9 @@ impl Findings<'_> {
 
     fn unused(&mut self) {
         let model = self.model;
-        let certificates: BTreeSet<&str> =
-            model.listeners.values().flat_map(|listener| &listener.certificates).map(Name::as_str).collect();
+        let served = model.listeners.values().flat_map(|listener| &listener.certificates);
+        let shown = model.upstreams.values().filter_map(|upstream| upstream.tls.certificate.as_ref());
+        let certificates: BTreeSet<&str> = served.chain(shown).map(Name::as_str).collect();
         let upstreams: BTreeSet<&str> =
             model.routes.values().filter_map(|route| route.upstream.as_ref()).map(Name::as_str).collect();
         let policies: BTreeSet<&str> =

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::Findings;
 use super::listen::not_zero;
 use super::spelling::path_fault;
+use super::{Findings, transport};
 use crate::model::{Health, Name, Retry, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -21,6 +21,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     for (name, upstream) in &model.upstreams {
         endpoints(findings, name, upstream);
+        transport::check(findings, name, upstream);
         if let Some(check) = &upstream.health {
             health(findings, name, check);
         }

@@ -41,15 +41,12 @@ const ROWS: &[Row] = &[
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(Kind::Upstream, "balance", When::OneOf(BALANCE_LATER), BALANCE_NOW),
-    Row(Kind::Upstream, "protocol", When::OneOf(&["h2c", "h2", "https", "grpc"]), "use \"http\""),
     Row(Kind::Upstream, "hash", When::Present, "leave it out, or use balance = \"source-ip\""),
     Row(Kind::Upstream, "zone", When::Present, "leave it out"),
     Row(Kind::Upstream, "endpoints[].zone", When::Present, "leave it out"),
     Row(Kind::Upstream, "endpoints[].priority", When::Present, "leave it out, or use backup"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
     Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
-    Row(Kind::Upstream, "tls", When::Present, "leave it out; endpoints are spoken to in plain HTTP"),
-    Row(Kind::Upstream, "proxy_protocol", When::Present, "leave it out"),
     Row(Kind::Upstream, "discovery", When::Present, "write the endpoints"),
     Row(Kind::Upstream, "health.tls", When::Present, "use tcp = true"),
     Row(Kind::Upstream, "health.grpc", When::Present, "use tcp = true"),
@@ -70,14 +67,12 @@ const ROWS: &[Row] = &[
     Row(Kind::Upstream, "hedge", When::Present, "leave it out"),
     Row(Kind::Upstream, "breaker", When::Present, "leave it out"),
     Row(Kind::Upstream, "limits", When::Present, "leave it out; a listener has limits"),
-    Row(Kind::Upstream, "pool", When::Present, "leave it out"),
     Row(Kind::Route, "split", When::Present, "name one upstream; weights go on its endpoints"),
     Row(Kind::Route, "split_by", When::Present, "leave it out"),
     Row(Kind::Route, "testers", When::Present, "leave it out"),
     Row(Kind::Route, "canary", When::Present, "leave it out"),
     Row(Kind::Route, "mirror", When::Present, "leave it out"),
     Row(Kind::Route, "urgency", When::Present, "leave it out"),
-    Row(Kind::Route, "connect", When::True, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
     Row(Kind::Consumer, "urgency", When::Present, "leave it out"),
@@ -156,9 +151,9 @@ pub(super) fn is_used(model: &Model) -> bool {
     }
     // Routes and consumers can be a million, so they are looked at without a detour over JSON.
     let route = |route: &Route| {
-        let Route { split, split_by, testers, canary, mirror, urgency, connect, .. } = route;
+        let Route { split, split_by, testers, canary, mirror, urgency, .. } = route;
         let splits = !split.is_empty() || split_by.is_some() || testers.is_some() || canary.is_some();
-        splits || mirror.is_some() || *urgency != URGENCY_DEFAULT || *connect
+        splits || mirror.is_some() || *urgency != URGENCY_DEFAULT
     };
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))

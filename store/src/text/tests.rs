@@ -97,16 +97,41 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
-    (balance, vec(endpoint, 0..12), option::of(health), prop_oneof![Just(Retry::default()), retry], timeouts).prop_map(
-        |(balance, endpoints, health, retry, timeouts)| Upstream {
+    (
+        balance,
+        vec(endpoint, 0..12),
+        option::of(health),
+        prop_oneof![Just(Retry::default()), retry],
+        timeouts,
+        transport(),
+    )
+        .prop_map(|(balance, endpoints, health, retry, timeouts, transport)| Upstream {
             balance,
             endpoints,
             health,
             retry,
             timeouts,
-            ..Upstream::default()
-        },
-    )
+            ..transport
+        })
+}
+
+/// An upstream that says only how its endpoints are spoken to.
+fn transport() -> impl Strategy<Value = Upstream> {
+    use UpstreamProtocol::{H2, H2c, Http, Https};
+    let check = prop_oneof![Just(CertificateCheck::Full), Just(CertificateCheck::None)];
+    let tls = (option::of(text()), option::of(text()), vec(text(), 0..3), option::of(name()), check).prop_map(
+        |(server_name, ca, pins, certificate, verify)| UpstreamTls { server_name, ca, pins, certificate, verify },
+    );
+    let protocol = prop_oneof![Just(Http), Just(Https), Just(H2c), Just(H2)];
+    let header = option::of(prop_oneof![Just(ProxyProtocol::V1), Just(ProxyProtocol::V2)]);
+    let pool = any::<(u32, u32)>().prop_map(|(idle, warm)| Pool { idle, warm });
+    (protocol, tls, header, pool).prop_map(|(protocol, tls, proxy_protocol, pool)| Upstream {
+        protocol,
+        tls,
+        proxy_protocol,
+        pool,
+        ..Upstream::default()
+    })
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -147,8 +172,9 @@ fn route() -> impl Strategy<Value = Route> {
     let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
-    (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size())).prop_map(
-        |(matches, upstream, policies, priority, max_body)| Route {
+    (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size()), any::<bool>()).prop_map(
+        |(matches, upstream, policies, priority, max_body, connect)| Route {
+            connect,
             matches,
             upstream,
             policies,

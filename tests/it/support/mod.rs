@@ -9,7 +9,11 @@ pub(crate) mod gateway;
 
 pub(crate) mod h2;
 
+pub(crate) mod h2_origin;
+
 pub(crate) mod origin;
+
+pub(crate) mod secure;
 
 pub(crate) mod tls;
 
