@@ -77,6 +77,8 @@ pub struct Route {
     pub policies: Vec<Policy>,
     pub upstream: u32,
     pub max_body: Option<u64>,
+    /// Whether CONNECT passes.
+    pub connect: bool,
     pub meter: Arc<Meter>,
 }
 

@@ -25,4 +25,6 @@ pub mod reply;
 
 pub mod tunnel;
 
+pub mod warm;
+
 pub mod worker;

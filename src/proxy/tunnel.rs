@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A connection that was upgraded: bytes pass both ways until both sides are done or nothing passes for too long.
+//! A connection that was upgraded, or opened by CONNECT: bytes pass both ways until both sides are done or nothing passes for too long.
 
 use std::io;
 use std::rc::Rc;
@@ -26,7 +26,9 @@ pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply
     let mut head = Vec::new();
     codec::reply_line(&mut head, reply.status);
     codec::fields(&mut head, &reply.fields);
-    head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    if reply.status == 101 {
+        head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    }
     codec::end_head(&mut head);
     let written = side.write_all(&head, &tunnel.leftover).await;
     drop(reply);
@@ -40,7 +42,7 @@ pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply
         return;
     };
     let mut endpoint = tunnel.stream;
-    if endpoint.write_all(&early).await.is_err() {
+    if endpoint.write_all(&early).await.is_err() || endpoint.flush().await.is_err() {
         return;
     }
     let deadlines = journey.worker.deadlines.clone();

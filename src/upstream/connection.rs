@@ -153,24 +153,26 @@ impl Connection {
         self.socket.deadline.reset(if waiting.upload.is_held() { CONTINUE_WAIT } else { patience.reply });
         let outcome = poll_fn(|cx| waiting.poll(cx, &mut self, &mut on_informational)).await;
         let judged = outcome.and_then(|line| match reply_framing(method, &line, &waiting.fields) {
-            Ok(framing) => Ok((line, framing)),
+            Ok(framing) => Ok((line, framing, becomes_tunnel(method, line.status))),
             Err(bad) => Err(self.bad_reply(bad)),
         });
         match judged {
-            Ok((line, framing)) => Ok(self.answer(line, framing, waiting)),
+            Ok((line, framing, is_tunnel)) => Ok(self.answer(line, framing, is_tunnel, waiting)),
             Err(fault) => Err(SendError { fault, body: waiting.upload.into_untouched() }),
         }
     }
 
     /// The reply that has begun; its body goes on with the connection unless all of it is here.
-    fn answer<B>(mut self, line: ReplyLine, said: ReplyFraming, waiting: Waiting<'_, B>) -> Reply<B>
+    fn answer<B>(mut self, line: ReplyLine, said: ReplyFraming, is_tunnel: bool, waiting: Waiting<'_, B>) -> Reply<B>
     where
         B: Body<Data = Bytes, Error = Fault> + Unpin,
     {
-        let Waiting { mut upload, fields, patience, .. } = waiting;
+        let Waiting { mut upload, mut fields, patience, .. } = waiting;
         let ReplyFraming { framing, keep_alive } = said;
         let mut tunnel = None;
-        let body = if line.status == 101 {
+        let body = if is_tunnel {
+            // What follows is no body (RFC 9110 section 9.3.6).
+            fields.remove(Known::ContentLength);
             tunnel = Some(self.into_tunnel());
             ReplyBody::whole(Bytes::new(), None)
         } else if let (Some(len), true) = (self.has_whole(framing), upload.is_done()) {
@@ -397,6 +399,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
             (false, false) => Fault::Closed { endpoint, sent },
         }
     }
+}
+
+/// Whether what follows such a reply is no HTTP any more. A 101 that nobody asked for has been refused before.
+fn becomes_tunnel(method: &Method, status: u16) -> bool {
+    status == 101 || (*method == Method::CONNECT && (200..300).contains(&status))
 }
 
 /// The idle limit in `Keep-Alive: timeout=N`, a second early, as the field is a promise only of the other side's clock.

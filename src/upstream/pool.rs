@@ -17,7 +17,7 @@ use super::connect::{self, ConnectError};
 use super::connection::Connection;
 use super::http2::Multiplexed;
 use super::stream::{Liveness, Look, Stream};
-use super::transport::Transport;
+use super::transport::{Speech, Transport};
 use crate::clock::{Deadline, Deadlines};
 use crate::fault::Fault;
 
@@ -116,6 +116,8 @@ pub struct Pool {
     idle: RefCell<Vec<Idle>>,
     multiplexed: Multiplexed,
     open: Rc<Cell<usize>>,
+    /// Connections that are being opened ahead of need.
+    warming: Cell<usize>,
     /// Connections of an earlier generation are not taken back.
     generation: Cell<u32>,
     /// The idle limit that the endpoint stated in its `Keep-Alive` field.
@@ -174,6 +176,7 @@ impl Pool {
             idle: RefCell::default(),
             multiplexed: Multiplexed::default(),
             open: Rc::default(),
+            warming: Cell::new(0),
             generation: Cell::new(0),
             stated: Cell::new(None),
             observed: Cell::new(None),
@@ -321,6 +324,37 @@ impl Pool {
             }
             age < limit && liveness == Liveness::Alive
         });
+    }
+
+    /// Opens what is missing of the connections that are kept ahead of need. It spawns and returns at once.
+    pub fn warm_up(self: &Rc<Self>) {
+        let there = match self.transport.speech {
+            Speech::Http1 => self.idle(),
+            Speech::Http2 => self.multiplexed.count(),
+        };
+        for _ in (there + self.warming.get())..self.transport.warm {
+            self.warming.set(self.warming.get() + 1);
+            let pool = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                if let Err(fault) = pool.open_ahead().await {
+                    tracing::debug!(%fault, "a connection that would be kept warm cannot be opened");
+                }
+                pool.warming.set(pool.warming.get() - 1);
+            });
+        }
+    }
+
+    async fn open_ahead(&self) -> Result<(), Fault> {
+        let timeout = self.transport.timeout;
+        match self.transport.speech {
+            Speech::Http1 => {
+                let generation = self.generation.get();
+                let socket = self.open_socket(None, timeout).await?;
+                self.checkin(socket, generation, None);
+                Ok(())
+            }
+            Speech::Http2 => self.open_multiplexed(None, &self.deadlines.guard(timeout)).await,
+        }
     }
 
     /// Closes all idle connections now, and those in use once their reply is over.

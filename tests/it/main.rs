@@ -11,6 +11,8 @@ mod abuse;
 
 mod auth;
 
+mod connect;
+
 mod drain;
 
 mod endpoint_h2;

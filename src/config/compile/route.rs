@@ -31,6 +31,7 @@ pub(super) fn routes(
         // A dangling name was found by the check; until then an index past the end finds nothing.
         upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
         max_body: route.max_body.map(|size| size.0),
+        connect: route.connect,
         meter: given.meters.meter(Metered::Route, name.as_str()),
     };
     model.routes.iter().map(compile).collect()

@@ -90,7 +90,7 @@ impl Slot {
             is_paused: false,
         };
         match poll_fn(|cx| waiting.poll(cx, &mut on_informational)).await {
-            Ok((head, incoming)) => waiting.answer(head, incoming),
+            Ok((head, incoming)) => waiting.answer(&head, incoming),
             Err(fault) => Err(SendError { fault, body: waiting.upload.into_untouched() }),
         }
     }
@@ -203,7 +203,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<B> {
     }
 
     /// The reply that has begun.
-    fn answer(self, head: Response<()>, incoming: RecvStream) -> Result<Reply<B>, SendError<B>> {
+    fn answer(self, head: &Response<()>, incoming: RecvStream) -> Result<Reply<B>, SendError<B>> {
         let Self { slot, mut fields, limits, upload, method, patience, deadline, .. } = self;
         let status = head.status().as_u16();
         let read = read_fields(head.headers(), &mut fields, &limits);
@@ -271,27 +271,23 @@ mod tests {
     use crate::exchange::{Fields, Known};
     use crate::protocol::http1::Framing;
 
-    fn check(method: Method, status: u16, lengths: &[&str], is_over: bool, want: Option<Framing>) {
+    fn check(method: &Method, status: u16, lengths: &[&str], is_over: bool, want: Option<Framing>) {
         let mut fields = Fields::new();
         lengths.iter().for_each(|length| fields.push_known(Known::ContentLength, length.as_bytes()));
-        assert_eq!(
-            framing(&method, status, &fields, is_over).ok(),
-            want,
-            "row {method} {status} {lengths:?} {is_over}"
-        );
+        assert_eq!(framing(method, status, &fields, is_over).ok(), want, "row {method} {status} {lengths:?} {is_over}");
     }
 
     #[test]
     fn the_head_says_how_the_body_ends() {
-        check(Method::GET, 200, &[], true, Some(Framing::None));
-        check(Method::GET, 200, &[], false, Some(Framing::Chunked));
-        check(Method::GET, 200, &["0"], true, Some(Framing::Length(0)));
-        check(Method::GET, 200, &["7"], false, Some(Framing::Length(7)));
-        check(Method::HEAD, 200, &["7"], true, Some(Framing::None));
-        check(Method::GET, 304, &["7"], true, Some(Framing::None));
-        check(Method::GET, 204, &[], true, Some(Framing::None));
-        check(Method::GET, 200, &["7", "7"], false, None);
-        check(Method::GET, 200, &["+7"], false, None);
-        check(Method::GET, 101, &[], true, None);
+        check(&Method::GET, 200, &[], true, Some(Framing::None));
+        check(&Method::GET, 200, &[], false, Some(Framing::Chunked));
+        check(&Method::GET, 200, &["0"], true, Some(Framing::Length(0)));
+        check(&Method::GET, 200, &["7"], false, Some(Framing::Length(7)));
+        check(&Method::HEAD, 200, &["7"], true, Some(Framing::None));
+        check(&Method::GET, 304, &["7"], true, Some(Framing::None));
+        check(&Method::GET, 204, &[], true, Some(Framing::None));
+        check(&Method::GET, 200, &["7", "7"], false, None);
+        check(&Method::GET, 200, &["+7"], false, None);
+        check(&Method::GET, 101, &[], true, None);
     }
 }

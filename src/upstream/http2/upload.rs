@@ -101,13 +101,17 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
         if room == 0 {
             room = match ready!(stream.poll_capacity(cx)) {
                 Some(Ok(room)) => room,
-                Some(Err(_)) | None => return Poll::Ready(self.stop()),
+                Some(Err(_)) | None => {
+                    self.stop();
+                    return Poll::Ready(());
+                }
             };
         }
         let piece = self.data.split_to(room.min(self.data.len()));
         let is_last = self.data.is_empty() && self.body.is_end_stream();
         if stream.send_data(piece, is_last).is_err() {
-            return Poll::Ready(self.stop());
+            self.stop();
+            return Poll::Ready(());
         }
         self.pieces += 1;
         if is_last {

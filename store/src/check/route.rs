@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
 use super::{Findings, gate};
-use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, ValueMatch};
+use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
 
@@ -14,6 +14,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let mut seen: HashMap<String, &Name> = HashMap::new();
     for (name, route) in &model.routes {
         upstream(findings, name, route);
+        connect(findings, name, route);
         conditions(findings, name, &route.matches);
         policies(findings, name, route);
         if let Some(other) = seen.insert(fingerprint(route), name) {
@@ -43,6 +44,17 @@ fn upstream(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             let help = "write upstream = \"NAME\"";
             findings.problem(ProblemCode::MissingField, at(name, "upstream"), "a route needs an upstream", help);
         }
+    }
+}
+
+/// A tunnel needs a connection of its own, which HTTP/2 does not give.
+fn connect(findings: &mut Findings<'_>, name: &Name, route: &Route) {
+    let Some(upstream) = route.upstream.as_ref().filter(|_| route.connect) else { return };
+    let protocol = findings.model.upstreams.get(upstream).map(|upstream| upstream.protocol);
+    if matches!(protocol, Some(UpstreamProtocol::H2 | UpstreamProtocol::H2c)) {
+        let message = format!("upstream \"{upstream}\" speaks HTTP/2, over which CONNECT is not passed on");
+        let help = "use an upstream with protocol \"http\" or \"https\", or leave connect out";
+        findings.problem(ProblemCode::Conflict, at(name, "connect"), message, help);
     }
 }
 

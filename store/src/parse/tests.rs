@@ -142,14 +142,13 @@ fn what_is_not_built_yet_is_refused_by_name() {
             &[(NotSupported, "listeners.p.protocol", 3), (NotSupported, "listeners.p.upstream", 4)],
         ),
         (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nlimits = {}\nprotocol = \"h2c\"\n",
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nlimits = {}\n",
             &[
                 (NotSupported, "upstreams.u.endpoints[0].address", 2),
                 (NotSupported, "upstreams.u.balance", 3),
                 (NotSupported, "upstreams.u.outlier", 4),
                 (NotSupported, "upstreams.u.slow_start", 5),
                 (NotSupported, "upstreams.u.limits", 6),
-                (NotSupported, "upstreams.u.protocol", 7),
             ],
         ),
         (
@@ -183,7 +182,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
         "upstreams.shop.outlier",
         "upstreams.shop.limits",
         "upstreams.shop.slow_start",
-        "upstreams.catalog.protocol",
         "routes.orders.policies[2].cors",
         "routes.order.policies[1].jwt",
         "routes.order-page.policies[0].compose",
@@ -213,7 +211,6 @@ fn what_is_not_built_yet_is_refused_by_every_door() {
         "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nhttp3 = true\n",
         "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nupstream = \"u\"\n",
         "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nsni = { a = \"u\" }\n",
-        "[upstreams.u]\nendpoints = []\nprotocol = \"h2c\"\n",
     ] {
         let problems = parse_toml(text).expect_err("it is not built");
         assert!(problems.iter().all(|p| p.code == NotSupported && p.line.is_some()), "row {text:?}\n{problems:#?}");
