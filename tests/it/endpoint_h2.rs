@@ -156,6 +156,38 @@ fn a_goodbye_is_no_failure() {
     assert!(gateway.failures().is_empty());
 }
 
+/// Goodbyes under load: each connection serves 20 requests and ignores what came after them. Not even a POST fails.
+#[test]
+fn goodbyes_under_load_are_no_failures() {
+    let address = start(|raw, _| {
+        let mut last = 0;
+        for _ in 0..20 {
+            let Some(stream) = raw.request() else { return };
+            raw.reply(stream);
+            last = stream;
+        }
+        raw.frame(GOAWAY, 0, 0, &[&last.to_be_bytes()[..], &[0; 4]].concat());
+        while raw.next().is_some() {}
+    });
+    let gateway = Running::start(&to(&[address], "retry = { attempts = 0 }"));
+    let (web, bad) = (gateway.web(), std::sync::atomic::AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                let mut client = Client::to(web);
+                for turn in 0..20 {
+                    client.say(if turn % 2 == 0 { POST.to_owned() } else { get("/") });
+                    if client.reply().status != 200 {
+                        bad.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    let record = gateway.failures().first().map(|record| record.verdict.clone());
+    assert_eq!(bad.into_inner(), 0, "of 1000 requests; the last said {record:?}");
+}
+
 #[test]
 fn a_refused_stream_goes_elsewhere() {
     let refusing = start(|raw, _| {
@@ -325,6 +357,32 @@ fn over_tls_the_protocol_is_agreed() {
         let record = gateway.failure("connect-failed");
         assert!(record.verdict.contains(want), "{}", record.verdict);
     }
+}
+
+/// A connection that died while nobody looked: a request that must not run twice is not the one to find out.
+#[test]
+fn a_quiet_connection_is_asked_before_it_is_trusted() {
+    let address = start(|raw, index| {
+        let Some(stream) = raw.request() else { return };
+        raw.reply(stream);
+        // The first ones are never heard of again, and do not close either.
+        if index < 2 {
+            while raw.next().is_some() {}
+            return;
+        }
+        while let Some(stream) = raw.request() {
+            raw.reply(stream);
+        }
+    });
+    let gateway = Running::start(&to(&[address], "retry = { attempts = 0 }\ntimeouts = { connect = \"600ms\" }"));
+    let mut client = gateway.connect();
+    client.say(get("/"));
+    assert_eq!(client.reply().status, 200);
+    let began = weirgate::clock::now();
+    wait_until("it has been quiet for a while", || (weirgate::clock::now() - began).as_millis() > 1300);
+    client.say(POST);
+    assert_eq!(client.reply().text(), "ok");
+    assert!(gateway.failures().is_empty());
 }
 
 /// An endpoint that is killed and starts again under load: no client notices, as everything asked is idempotent.

@@ -19,6 +19,8 @@ mod crash;
 
 mod example;
 
+mod grpc;
+
 mod keys;
 
 mod mistakes;

@@ -1,27 +1,42 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A connection to the endpoint that was picked, and the request on it.
 
+use std::rc::Rc;
+
 use super::super::http::RequestBody;
 use super::super::journey::Journey;
 use super::{Forwarded, pseudo};
 use crate::clock;
 use crate::config::snapshot::Upstream;
-use crate::fault::Fault;
+use crate::fault::{Fault, Sent};
 use crate::observe::Stage;
 use crate::protocol::http1::{HeadLimits, RequestFraming, Upgrade};
 use crate::upstream::connection::{self, Connection, Patience, Reply, SendError};
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::http2;
-use crate::upstream::pool::{Age, Named, Reuse};
+use crate::upstream::pool::{Age, Named, Pool, Reuse};
 use crate::upstream::retry;
 use crate::upstream::transport::Speech;
+
+/// How often a request is moved to another connection because an endpoint said goodbye before it looked at it. It costs
+/// nothing but the frames, and a busy endpoint may say goodbye several times in a row.
+const GOODBYES_MAX: u32 = 8;
 
 /// What the request goes over.
 pub(super) enum Way {
     /// A connection of its own for as long as it takes.
     Http1(Connection),
     /// A stream on a connection that others share.
-    Http2(http2::Slot, ::http::Request<()>),
+    Http2(Multiplexed),
+}
+
+/// A place on a shared connection, and how to get another one.
+pub(super) struct Multiplexed {
+    slot: http2::Slot,
+    head: ::http::Request<()>,
+    pool: Rc<Pool>,
+    reuse: Reuse,
+    named: Option<Named>,
 }
 
 /// A way to the endpoint: a kept connection if there is one fit for this request, else a new one.
@@ -37,13 +52,13 @@ pub(super) async fn connect(
     let named = upstream.transport.proxy_header.map(|_| named(journey));
     if upstream.transport.speech == Speech::Http2 {
         only_http1(journey, upstream, framing)?;
-        let head = pseudo::request(&journey.x, framing, endpoint)?;
+        let head = pseudo::request(&journey.x, framing, &endpoint.name)?;
         let began = clock::now();
         let age = if is_fresh { Age::Fresh } else { Age::Any };
         // Boxed, so that requests over HTTP/1 do not carry the room for it.
         let slot = Box::pin(pool.slot(age, reuse, named)).await;
         journey.time(Stage::Connect, began, clock::now());
-        return slot.map(|slot| Way::Http2(slot, head));
+        return slot.map(|slot| Way::Http2(Multiplexed { slot, head, pool, reuse, named }));
     }
     if !is_fresh && let Some(connection) = pool.checkout_as(named, journey.worker.deadlines.now(), reuse) {
         return Ok(Way::Http1(connection));
@@ -103,7 +118,7 @@ where
             };
             connection.send(outgoing, |status, fields, body| body.inform(status, fields)).await
         }
-        Way::Http2(slot, head) => Box::pin(multiplexed(journey, slot, head, framing, taken, patience)).await,
+        Way::Http2(way) => Box::pin(multiplexed(journey, way, framing, taken, patience)).await,
     };
     match outcome {
         Ok(reply) => Ok(Forwarded { reply, sent }),
@@ -116,20 +131,37 @@ where
 
 async fn multiplexed<B: RequestBody>(
     journey: &Journey,
-    slot: http2::Slot,
-    head: ::http::Request<()>,
+    way: Multiplexed,
     framing: &RequestFraming,
-    body: B,
+    mut body: B,
     patience: Patience,
 ) -> Result<Reply<B>, SendError<B>> {
+    let Multiplexed { mut slot, mut head, pool, reuse, named } = way;
     let reply = pseudo::grpc_timeout(&journey.x).map_or(patience.reply, |timeout| timeout.min(patience.reply));
-    let outgoing = http2::Outgoing {
-        head,
-        is_bodiless: framing.framing.is_empty(),
-        body,
-        fields: journey.worker.buffers.fields(),
-        limits: HeadLimits::default(),
-        patience: Patience { reply, ..patience },
-    };
-    slot.send(outgoing, |status, fields, body| body.inform(status, fields)).await
+    let mut goodbyes = 0;
+    loop {
+        let outgoing = http2::Outgoing {
+            head,
+            is_bodiless: framing.framing.is_empty(),
+            body,
+            fields: journey.worker.buffers.fields(),
+            limits: HeadLimits::default(),
+            patience: Patience { reply, ..patience },
+        };
+        let sent = slot.send(outgoing, |status, fields, body| body.inform(status, fields)).await;
+        goodbyes += 1;
+        body = match sent {
+            Err(SendError { fault: Fault::Stale { sent: Sent::Nothing, .. }, body: Some(body) })
+                if goodbyes <= GOODBYES_MAX =>
+            {
+                body
+            }
+            ended => return ended,
+        };
+        let again = pseudo::request(&journey.x, framing, pool.endpoint());
+        (slot, head) = match (pool.slot(Age::Fresh, reuse, named).await, again) {
+            (Ok(slot), Ok(head)) => (slot, head),
+            (Err(fault), _) | (_, Err(fault)) => return Err(SendError { fault, body: Some(body) }),
+        };
+    }
 }

@@ -14,10 +14,9 @@ use super::head::render;
 use crate::exchange::{Exchange, Known, Scheme};
 use crate::fault::Fault;
 use crate::protocol::http1::{Framing, RequestFraming};
-use crate::upstream::endpoint::Endpoint;
 
 /// The request without its body.
-pub(super) fn request(x: &Exchange, framing: &RequestFraming, endpoint: &Endpoint) -> Result<Request<()>, Fault> {
+pub(super) fn request(x: &Exchange, framing: &RequestFraming, endpoint: &str) -> Result<Request<()>, Fault> {
     let mut request = Request::new(());
     *request.method_mut() = x.request.method.clone();
     *request.version_mut() = ::http::Version::HTTP_2;
@@ -26,12 +25,12 @@ pub(super) fn request(x: &Exchange, framing: &RequestFraming, endpoint: &Endpoin
     Ok(request)
 }
 
-fn target(x: &Exchange, endpoint: &Endpoint) -> Result<Uri, Fault> {
+fn target(x: &Exchange, endpoint: &str) -> Result<Uri, Fault> {
     const REFUSED: Fault = Fault::Malformed("the target cannot be sent over HTTP/2");
     let request = &x.request;
     let authority = match request.fields.text(request.authority) {
         // HTTP/1.0 may do without, HTTP/2 may not.
-        [] => endpoint.name.as_bytes(),
+        [] => endpoint.as_bytes(),
         authority => authority,
     };
     let mut path = request.path().to_vec();

@@ -73,13 +73,12 @@ impl Pool {
                 if reuse == Reuse::Any || !slot.is_quiet() {
                     return Ok(slot);
                 }
-                let proof = within(&deadline, pin!(slot.shared.prove())).await;
+                // Half of the time, so that the other half is there for a new one.
+                let patience = self.deadlines().guard(self.transport().timeout / 2);
+                let proof = within(&patience, pin!(slot.shared.prove())).await;
                 match proof {
                     Ok(Ok(())) => return Ok(slot),
                     Ok(Err(_)) | Err(_) => slot.shared.leave(),
-                }
-                if deadline.is_expired() {
-                    return Err(self.unconnected(ConnectError::TimedOut, self.transport().timeout));
                 }
             } else if all.is_opening.get() && named.is_none() {
                 self.wait(&deadline).await?;

@@ -46,6 +46,11 @@ pub(super) fn check(findings: &mut Findings<'_>, name: &Name, upstream: &Upstrea
         };
         findings.warn(ProblemCode::Conflict, at("tls.verify"), message, help);
     }
+    let is_http2 = matches!(upstream.protocol, UpstreamProtocol::H2c | UpstreamProtocol::H2);
+    if is_http2 && upstream.health.as_ref().is_some_and(|health| health.http.is_some()) {
+        let (message, help) = ("an http check speaks HTTP/1.1, which these endpoints may not", "use grpc or tcp");
+        findings.warn(ProblemCode::Conflict, at("health.http"), message, help);
+    }
     findings.within(|| at("pool.idle"), u64::from(upstream.pool.idle), 0, KEPT_MAX);
     findings.within(|| at("pool.warm"), u64::from(upstream.pool.warm), 0, KEPT_MAX);
     warm(findings, upstream, at);
