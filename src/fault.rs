@@ -90,6 +90,16 @@ pub enum Fault {
     CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
+    #[error("{0}")]
+    BadGreeting(String),
+    #[error("the client did not say in {0:?} what has to come first")]
+    GreetingTimeout(Duration),
+    #[error("no upstream is meant for {0}")]
+    UnknownName(String),
+    #[error("the client reset the connection")]
+    ClientReset,
+    #[error("nothing passed in either direction for {0:?}")]
+    TunnelIdle(Duration),
     // ── the endpoints ──
     #[error("no endpoint of upstream {upstream} can take a request: {reason}")]
     NoEndpoint { upstream: Arc<str>, reason: String },
@@ -116,7 +126,13 @@ pub enum Fault {
     /// Not a failure of the exchange: what a reply is judged as when the upstream retries on its status.
     #[error("endpoint {endpoint} answered {status}")]
     Answered { endpoint: Arc<str>, status: u16 },
-    // ── weirgate itself ──
+    #[error("endpoint {endpoint} reset the connection")]
+    EndpointReset { endpoint: Arc<str> },
+    // ── weirgate itself and its operator ──
+    #[error("a PROXY header is taken from trusted_proxies only, and {0} is none of them")]
+    UntrustedProxy(std::net::IpAddr),
+    #[error("an operator ended the connection")]
+    Killed,
     #[error("weirgate is shutting down")]
     Draining,
     #[error("the limit of {limit} connections is reached")]
@@ -164,6 +180,11 @@ impl Fault {
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
+            Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
+            Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),
+            Self::UnknownName(_) => facts(421, Client, Never, "unknown-name", "Misdirected request"),
+            Self::ClientReset => facts(499, Client, Never, "client-reset", "Client closed the request"),
+            Self::TunnelIdle(_) => facts(408, Client, Never, "tunnel-idle", "Request timeout"),
             Self::NoEndpoint { .. } => facts(503, Endpoint, Never, "no-endpoint", "Service unavailable"),
             Self::Connect { .. } => facts(502, Endpoint, Safe, "connect-failed", "Bad gateway"),
             Self::ConnectTimeout { .. } => facts(504, Endpoint, Safe, "connect-timeout", "Gateway timeout"),
@@ -176,6 +197,9 @@ impl Fault {
             Self::BadReply { .. } => facts(502, Endpoint, Never, "bad-reply", "Bad gateway"),
             Self::ReplyCut { .. } => facts(502, Endpoint, Never, "reply-cut", "Bad gateway"),
             Self::Answered { status, .. } => facts(*status, Endpoint, Retry::Idempotent, "answered", "Bad gateway"),
+            Self::EndpointReset { .. } => facts(502, Endpoint, Never, "endpoint-reset", "Bad gateway"),
+            Self::UntrustedProxy(_) => facts(403, Operator, Never, "untrusted-proxy", "Forbidden"),
+            Self::Killed => facts(499, Operator, Never, "killed", "Client closed the request"),
             Self::Draining => facts(503, Weirgate, Never, "draining", "Service unavailable"),
             Self::Connections { .. } => facts(503, Operator, Never, "connections", "Service unavailable"),
             Self::Internal(_) => facts(500, Weirgate, Never, "internal", "Internal server error"),

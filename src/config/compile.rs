@@ -41,8 +41,8 @@ pub struct Given<'a> {
 pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapshot, Vec<Problem>> {
     let mut problems = Problems::default();
     let certificates = listener::certificates(model, given, &mut problems);
-    let listeners = listener::listeners(model, &certificates, given, &mut problems);
     let (upstreams, indices) = upstream::upstreams(model, &certificates, given, &mut problems);
+    let listeners = listener::listeners(model, &certificates, &indices, given, &mut problems);
     let named = policy::named(model, given, &mut problems);
     let limits = policy::limits(&named);
     let routes = route::routes(model, &indices, &named, given, &mut problems);

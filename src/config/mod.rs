@@ -8,10 +8,13 @@ pub mod compile;
 
 pub mod consumers;
 
+mod lead;
+
 mod problems;
 
 pub mod snapshot;
 
 pub use compile::{Given, compile};
 pub use consumers::Consumers;
+pub use lead::{Because, Lead};
 pub use snapshot::Snapshot;

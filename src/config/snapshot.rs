@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use weirgate_store::model::ListenerProtocol;
+use weirgate_store::model::{ListenerProtocol, ProxyProtocol};
 
+use super::Lead;
 use crate::balance::Balance;
 use crate::observe::Meter;
 use crate::policy::{Policy, RateLimit};
@@ -51,6 +52,14 @@ pub struct Listener {
     pub head: HeadLimits,
     pub timeouts: ClientTimeouts,
     pub handshake: Duration,
+    /// Silence that ends a tunnel.
+    pub tunnel: Duration,
+    /// Silence that ends a UDP session.
+    pub session: Duration,
+    /// Every connection begins with a PROXY header.
+    pub proxy_protocol: bool,
+    /// Where it leads, if not to routes.
+    pub lead: Lead,
     pub connections: usize,
     pub body: u64,
     pub streams: u32,
@@ -61,6 +70,11 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whether its connections are read as requests; all others lead to an upstream as they are.
+    pub fn has_routes(&self) -> bool {
+        matches!(self.protocol, ListenerProtocol::Http | ListenerProtocol::Https)
+    }
+
     /// Whether the forwarding fields of this peer are believed.
     pub fn trusts(&self, ip: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(&ip))
@@ -98,6 +112,8 @@ pub struct Upstream {
     pub connect: Duration,
     pub response: Duration,
     pub idle: Duration,
+    /// Tells each endpoint who the client is.
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub health: Option<HealthPlan>,
     pub meter: Arc<Meter>,
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use weirgate_store::model::{Model, Name};
 use weirgate_store::wire::{
-    CanaryStatus, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, ListenerStatus, Problem,
-    UpstreamStatus,
+    CanaryStatus, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
+    ListenerStatus, Problem, UpstreamStatus,
 };
 
 /// A future of a trait method.
@@ -53,6 +53,17 @@ pub trait Appliance: Send + Sync {
 
     /// What runs now.
     fn vitals(&self) -> Vitals;
+
+    /// Client connections and UDP sessions, at most `limit`, the newest first.
+    fn list_connections(
+        &self,
+        listener: Option<String>,
+        upstream: Option<String>,
+        limit: usize,
+    ) -> Later<'_, Vec<ConnectionInfo>>;
+
+    /// Ends one of them; whether there was one with that number.
+    fn kill_connection(&self, id: u64) -> Later<'_, bool>;
 
     /// Sets or takes back an override of one endpoint; `None` if there is no such endpoint.
     fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus>;

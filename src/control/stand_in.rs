@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use weirgate_store::model::{Kind, Model};
 use weirgate_store::wire::{
-    Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem, ProblemCode,
+    ConnectionInfo, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
+    ProblemCode,
 };
 
 use super::seam::{Appliance, KeyChange, Later, Prepared, Vitals};
@@ -67,6 +68,26 @@ impl Appliance for Gateway {
 
     fn vitals(&self) -> Vitals {
         Vitals { connections: 3, connections_max: 100, workers: 2, ..Vitals::default() }
+    }
+
+    fn list_connections(
+        &self,
+        listener: Option<String>,
+        upstream: Option<String>,
+        limit: usize,
+    ) -> Later<'_, Vec<ConnectionInfo>> {
+        let info = |id| ConnectionInfo {
+            id,
+            listener: listener.clone().unwrap_or_default(),
+            upstream: upstream.clone(),
+            ..ConnectionInfo::default()
+        };
+        let all = (1..=3).rev().map(info).take(limit).collect();
+        Box::pin(std::future::ready(all))
+    }
+
+    fn kill_connection(&self, id: u64) -> Later<'_, bool> {
+        Box::pin(std::future::ready((1..=3).contains(&id)))
     }
 
     fn set_override(&self, _: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Request;
+use super::{Presence, Request};
 
 /// What one client connection has in common for all its requests.
 #[derive(Clone, Debug)]
@@ -23,15 +23,22 @@ pub struct Client {
     pub server_name: Option<Box<str>>,
     /// Whether the peer is a proxy whose forwarding fields are believed.
     pub trusted: bool,
+    pub presence: Rc<Presence>,
 }
 
 impl Client {
     /// A client that was just accepted.
     pub fn new(peer: SocketAddr, listener: Arc<str>, scheme: Scheme) -> Self {
+        Self::of(Rc::new(Presence::new(peer, listener, "http/1.1", 0)), scheme)
+    }
+
+    /// The client of an open connection.
+    pub fn of(presence: Rc<Presence>, scheme: Scheme) -> Self {
+        let (peer, listener) = (presence.client.get(), Arc::clone(&presence.listener));
         let origin = Origin::of(peer, scheme);
         // Whoever accepted it says more.
         let local = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
-        Self { peer, local, origin, listener, scheme, server_name: None, trusted: false }
+        Self { peer, local, origin, listener, scheme, server_name: None, trusted: false, presence }
     }
 }
 

@@ -11,6 +11,8 @@ mod fields;
 
 mod known;
 
+mod presence;
+
 mod request;
 
 pub mod spelling;
@@ -18,4 +20,5 @@ pub mod spelling;
 pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
+pub use presence::Presence;
 pub use request::{Protocol, Request};

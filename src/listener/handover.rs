@@ -6,11 +6,13 @@
 //! number becomes an owned socket, which is sound because the service manager passes each number to this process once
 //! (sd_listen_fds(3)) and `inherit` runs once, first thing in `main`, before anything else can open a descriptor.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use sd_notify::NotifyState;
 use socket2::Socket;
+
+use super::socket::{Sockets, Transport};
 
 /// What the names of our descriptors begin with.
 const NAME_PREFIX: &str = "weirgate-listener-";
@@ -35,15 +37,16 @@ impl Adopted {
         Self::of(owned.collect())
     }
 
-    /// Adopts these descriptors; what is not an IP stream socket is closed.
+    /// Adopts these descriptors; what is not an IP socket is closed.
     pub fn of(descriptors: Vec<OwnedFd>) -> Self {
         let sockets = descriptors.into_iter().map(Socket::from);
         Self { sockets: sockets.filter(|socket| address_of(socket).is_some()).collect() }
     }
 
-    /// The sockets bound to `address`, taken out.
-    pub fn take(&mut self, address: SocketAddr) -> Vec<Socket> {
-        self.sockets.extract_if(.., |socket| address_of(socket) == Some(address)).collect()
+    /// The sockets of that kind bound to `address`, taken out.
+    pub fn take(&mut self, address: SocketAddr, transport: Transport) -> Vec<Socket> {
+        let is_of_kind = |socket: &Socket| socket.r#type().is_ok_and(|kind| kind == transport.kind());
+        self.sockets.extract_if(.., |socket| address_of(socket) == Some(address) && is_of_kind(socket)).collect()
     }
 
     /// Whether every socket has been claimed.
@@ -62,20 +65,27 @@ fn address_of(socket: &Socket) -> Option<SocketAddr> {
 }
 
 /// A stable name for the sockets of one address; a descriptor name may not hold a colon.
-fn descriptor_name(address: SocketAddr) -> String {
-    format!("{NAME_PREFIX}{}", address.to_string().replace(':', "_"))
+fn descriptor_name(address: SocketAddr, transport: Transport) -> String {
+    let prefix = match transport {
+        Transport::Stream => "",
+        Transport::Datagram => "udp-",
+    };
+    format!("{NAME_PREFIX}{prefix}{}", address.to_string().replace(':', "_"))
 }
 
 /// Gives copies of listening sockets to the service manager, if there is one that keeps them.
-pub fn keep(address: SocketAddr, sockets: &[TcpListener]) {
-    let name = descriptor_name(address);
-    let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+pub fn keep(address: SocketAddr, sockets: &Sockets) {
+    let name = descriptor_name(address, sockets.transport());
+    let fds: Vec<_> = match sockets {
+        Sockets::Stream(all) => all.iter().map(AsFd::as_fd).collect(),
+        Sockets::Datagram(all) => all.iter().map(AsFd::as_fd).collect(),
+    };
     report(sd_notify::notify_with_fds(&[NotifyState::FdStore, NotifyState::FdName(&name)], &fds));
 }
 
 /// Asks the service manager to forget the sockets of an address that is no longer listened on.
-pub fn forget(address: SocketAddr) {
-    let name = descriptor_name(address);
+pub fn forget(address: SocketAddr, transport: Transport) {
+    let name = descriptor_name(address, transport);
     report(sd_notify::notify(&[NotifyState::FdStoreRemove, NotifyState::FdName(&name)]));
 }
 
@@ -87,11 +97,13 @@ fn report(result: std::io::Result<()>) {
 
 #[cfg(test)]
 mod tests {
-    use super::descriptor_name;
+    use super::{Transport, descriptor_name};
 
     #[test]
     fn a_descriptor_name_has_no_colon() {
-        assert_eq!(descriptor_name(([127, 0, 0, 1], 80).into()), "weirgate-listener-127.0.0.1_80");
-        assert!(!descriptor_name("[::1]:443".parse().unwrap()).contains(':'));
+        let name = |address: &str, transport| descriptor_name(address.parse().unwrap(), transport);
+        assert_eq!(name("127.0.0.1:80", Transport::Stream), "weirgate-listener-127.0.0.1_80");
+        assert_eq!(name("127.0.0.1:53", Transport::Datagram), "weirgate-listener-udp-127.0.0.1_53");
+        assert!(!name("[::1]:443", Transport::Stream).contains(':'));
     }
 }

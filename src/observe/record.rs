@@ -41,13 +41,14 @@ pub struct Finished<'a> {
     pub id: &'a dyn Display,
     pub client: &'a dyn Display,
     pub listener: &'a str,
-    /// `HTTP/1.1`, `HTTP/2`.
+    /// `HTTP/1.1`, `HTTP/2`, `tcp`, `tls`, `udp`.
     pub protocol: &'a str,
+    /// Empty of what passes unread.
     pub method: &'a [u8],
     pub host: &'a [u8],
     /// Path and query as they were sent.
     pub target: &'a [u8],
-    /// What the client was answered.
+    /// What the client was answered; of what passes unread, 0 or what its fault is worth.
     pub status: u16,
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -86,13 +87,22 @@ impl Finished<'_> {
         }
     }
 
-    /// Whether the operator has to see this one: the endpoint or weirgate failed, not the client.
+    /// Whether the operator has to see this one: the endpoint or weirgate failed, not the client. What an operator
+    /// ended is no news to one.
     fn is_failure(&self) -> bool {
-        let blamed_elsewhere = self.fault.is_some_and(|fault| fault.facts().blame != Blame::Client);
-        self.status >= 500 || blamed_elsewhere
+        let blamed_elsewhere = |fault: &Fault| fault.facts().blame != Blame::Client && !matches!(fault, Fault::Killed);
+        self.status >= 500 || self.fault.is_some_and(blamed_elsewhere)
+    }
+
+    /// Whether it is a connection or UDP session that passed unread: it had no request, and nobody was answered.
+    fn is_passage(&self) -> bool {
+        self.method.is_empty()
     }
 
     fn verdict(&self) -> String {
+        if self.is_passage() {
+            return self.passage_verdict();
+        }
         if let Some(fault) = self.fault {
             return format!("{}: {}", self.status, redact::plain(fault.to_string().as_bytes()));
         }
@@ -103,6 +113,17 @@ impl Finished<'_> {
         match self.endpoint {
             Some(endpoint) => format!("{} from endpoint {}{tries}", self.status, endpoint.name),
             None => format!("{} from weirgate itself", self.status),
+        }
+    }
+
+    fn passage_verdict(&self) -> String {
+        let passed = format!("{} bytes from the client, {} to it", self.bytes_in, self.bytes_out);
+        let good = if self.protocol == "udp" { "ended by silence" } else { "ended by both sides" };
+        let end = self.fault.map_or_else(|| good.to_owned(), ToString::to_string);
+        let end = redact::plain(end.as_bytes());
+        match self.endpoint {
+            Some(endpoint) => format!("passed to endpoint {}, {end}: {passed}", endpoint.name),
+            None => format!("not passed on: {end}"),
         }
     }
 

@@ -9,9 +9,14 @@ pub mod buffers;
 
 pub mod client;
 
+pub mod client_hello;
+
 pub mod http1;
 
 pub mod proxy_header;
+
+#[cfg(test)]
+mod replay;
 
 pub mod rewind;
 

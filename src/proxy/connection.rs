@@ -12,15 +12,20 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::io::poll_read_buf;
+use weirgate_store::model::ListenerProtocol;
 
+use super::passage::Passage;
 use super::worker::Worker;
-use super::{http1, http2};
+use super::{greeting, http1, http2, tcp};
+use crate::clock;
 use crate::config::snapshot::Listener;
-use crate::exchange::{Client, Scheme};
+use crate::exchange::{Client, Presence, Scheme};
 use crate::protocol::stream::Stream;
 
 /// What an HTTP/2 client says first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const HTTP2: &str = "http/2";
 
 /// Serves one connection that was just accepted on the listener of that name. It spawns and returns at once.
 pub fn serve(worker: &Rc<Worker>, listener_name: &Arc<str>, stream: TcpStream, peer: SocketAddr) {
@@ -30,19 +35,41 @@ pub fn serve(worker: &Rc<Worker>, listener_name: &Arc<str>, stream: TcpStream, p
         tracing::debug!(listener = %listener.name, limit = listener.connections, "a connection over the limit is closed");
         return;
     };
-    let counted = worker.count_connection();
-    let worker = Rc::clone(worker);
-    tokio::task::spawn_local(async move {
-        let _held = (slot, counted);
-        greet(worker, listener, stream, peer).await;
-    });
+    let protocol = first_protocol(listener.protocol);
+    let open = worker.census.enter(Presence::new(peer, Arc::clone(&listener.name), protocol, clock::wall_ms()));
+    let (key, presence, serving) = (open.key, Rc::clone(&open.presence), Rc::clone(worker));
+    let held = (slot, open);
+    // Two tasks and not one that branches: an idle connection is as large as the larger of what its task may become.
+    let task = if listener.has_routes() {
+        tokio::task::spawn_local(async move {
+            let _held = held;
+            greet(serving, listener, presence, stream).await;
+        })
+    } else {
+        tokio::task::spawn_local(async move {
+            let _held = held;
+            tcp::serve(serving, snapshot, listener, presence, stream).await;
+        })
+    };
+    worker.census.served_by(key, task.abort_handle());
+}
+
+/// What a connection is taken for until it has shown what it is.
+fn first_protocol(protocol: ListenerProtocol) -> &'static str {
+    match protocol {
+        ListenerProtocol::Http | ListenerProtocol::Https => "http/1.1",
+        ListenerProtocol::Tcp => "tcp",
+        ListenerProtocol::Tls => "tls",
+        ListenerProtocol::Udp => "udp",
+    }
 }
 
 /// One of the connections that a listener allows.
-struct Slot(Arc<AtomicUsize>);
+#[derive(Debug)]
+pub(super) struct Slot(Arc<AtomicUsize>);
 
 impl Slot {
-    fn take(listener: &Listener) -> Option<Self> {
+    pub(super) fn take(listener: &Listener) -> Option<Self> {
         let open = Arc::clone(&listener.open);
         if open.fetch_add(1, Ordering::Relaxed) < listener.connections {
             return Some(Self(open));
@@ -58,13 +85,16 @@ impl Drop for Slot {
     }
 }
 
-async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr) {
+async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, presence: Rc<Presence>, stream: TcpStream) {
+    if listener.proxy_protocol && !Box::pin(introduce(&worker, &listener, &presence, &stream)).await {
+        return;
+    }
     let local = stream.local_addr().unwrap_or(listener.address);
     let client = |scheme, server_name| Client {
         server_name,
         local,
-        trusted: listener.trusts(peer.ip().to_canonical()),
-        ..Client::new(peer, Arc::clone(&listener.name), scheme)
+        trusted: listener.trusts(presence.client.get().ip().to_canonical()),
+        ..Client::of(Rc::clone(&presence), scheme)
     };
     let Some(config) = &listener.tls else {
         let client = Rc::new(client(Scheme::Http, None));
@@ -74,20 +104,31 @@ async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, stream: TcpStream, p
     let accept = TlsAcceptor::from(Arc::clone(config)).accept(stream);
     let accepted = tokio::select! {
         accepted = accept => accepted,
-        () = deadline.expired() => return tracing::debug!(%peer, "a TLS handshake took too long"),
+        () = deadline.expired() => return tracing::debug!(client = %presence.client.get(), "a TLS handshake took too long"),
     };
     let stream = match accepted {
         Ok(stream) => Box::new(stream),
-        Err(error) => return tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(error) => return tracing::debug!(client = %presence.client.get(), %error, "a TLS handshake failed"),
     };
     drop(deadline);
     let session = stream.get_ref().1;
     let client = Rc::new(client(Scheme::Https, session.server_name().map(|name| name.to_ascii_lowercase().into())));
     if session.alpn_protocol() == Some(b"h2") {
+        presence.protocol.set(HTTP2);
         http2::serve(worker, &listener, client, Stream::Tls(stream), BytesMut::new()).await;
     } else {
         http1::serve(worker, &listener, client, Stream::Tls(stream), BytesMut::new()).await;
     }
+}
+
+/// Reads the PROXY header that this listener demands. A connection without a good one is recorded, for it will be in
+/// no exchange.
+async fn introduce(worker: &Rc<Worker>, listener: &Arc<Listener>, presence: &Rc<Presence>, stream: &TcpStream) -> bool {
+    let deadline = worker.deadlines.guard(listener.handshake);
+    let Err(fault) = greeting::proxy_header(listener, stream, presence, &deadline).await else { return true };
+    let mut passage = Passage::new(Rc::clone(worker), Arc::clone(listener), Rc::clone(presence));
+    passage.fault = Some(fault);
+    false
 }
 
 /// HTTP/1, or HTTP/2 by prior knowledge: the first bytes tell, and they are only read until they do.
@@ -119,6 +160,7 @@ async fn plain(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, mut 
         }
         if known == PREFACE.len() {
             drop(deadline);
+            client.presence.protocol.set(HTTP2);
             return http2::serve(worker, listener, client, stream, input).await;
         }
     }

@@ -75,6 +75,8 @@ pub async fn serve(worker: Rc<Worker>, listener: &Listener, client: Rc<Client>, 
         // Boxed, so that an idle connection is as small as its wait and not as its largest exchange.
         let exchange = Box::pin(exchange(&worker, &client, Rc::clone(&side), line, fields, last));
         match exchange.await {
+            // A reply that began before the drain promised more; idle connections were ended while it was on its way.
+            Next::Request if worker.is_draining() => break,
             Next::Request => {}
             Next::Close => break,
             Next::Gone => return,

@@ -88,6 +88,13 @@ impl Journey {
         self.snapshot.upstreams.get(self.upstream? as usize)
     }
 
+    /// The names of the upstream and the endpoint that have it.
+    pub fn destination(&self) -> Option<(Arc<str>, Arc<str>)> {
+        let (upstream, attempt) = (self.upstream()?, self.attempts.last()?);
+        let endpoint = upstream.endpoints.get(attempt.choice.index)?;
+        Some((Arc::clone(&upstream.name), Arc::clone(&endpoint.name)))
+    }
+
     /// Adds the time from `from` to `to` to a stage.
     pub fn time(&mut self, stage: Stage, from: Instant, to: Instant) {
         let micros = u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX);
@@ -123,6 +130,8 @@ impl Journey {
             self.time(Stage::Reply, replied, now);
         }
         let x = &self.x;
+        x.client.presence.took(self.bytes_in);
+        x.client.presence.gave(self.bytes_out);
         let target = x.request.query().map_or_else(
             || std::borrow::Cow::Borrowed(x.request.path()),
             |query| [x.request.path(), b"?", query].concat().into(),
@@ -167,7 +176,8 @@ impl Journey {
 impl Drop for Journey {
     fn drop(&mut self) {
         if self.status == 0 {
-            let fault = self.fault.get_or_insert(Fault::ClientClosed);
+            let killed = self.x.client.presence.killed.get();
+            let fault = self.fault.get_or_insert(if killed { Fault::Killed } else { Fault::ClientClosed });
             self.status = fault.facts().status;
         }
         self.record();

@@ -5,6 +5,8 @@
 //! `edge` is what any intermediary must take and add, `forward` the way to an endpoint and back, `journey` what is
 //! known on the way, `worker` what one thread owns.
 
+pub mod census;
+
 pub mod connection;
 
 pub mod edge;
@@ -12,6 +14,8 @@ pub mod edge;
 pub mod explain;
 
 pub mod forward;
+
+mod greeting;
 
 pub mod http;
 
@@ -21,9 +25,15 @@ pub mod http2;
 
 pub mod journey;
 
+mod passage;
+
 pub mod reply;
 
+pub mod tcp;
+
 pub mod tunnel;
+
+pub mod udp;
 
 pub mod warm;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A connection that was upgraded, or opened by CONNECT: bytes pass both ways until both sides are done or nothing passes for too long.
+//! A connection that was upgraded, or opened by CONNECT: bytes pass both ways until both sides are done or nothing passes
+//! for too long.
 
 use std::io;
 use std::rc::Rc;
@@ -9,13 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::journey::Journey;
 use super::reply::Reply;
-use crate::clock::Deadlines;
+use crate::clock::Deadline;
 use crate::fault::Fault;
 use crate::protocol::client::ClientSide;
 use crate::protocol::http1 as codec;
-
-/// How long a tunnel may be silent in both directions.
-const IDLE: Duration = Duration::from_secs(3600);
 
 /// Bytes that are on their way in one direction at most.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -24,9 +22,10 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply: Reply<B>) {
     let Some(tunnel) = reply.tunnel.take() else { return };
     let mut head = Vec::new();
-    codec::reply_line(&mut head, reply.status);
+    let status = reply.status;
+    codec::reply_line(&mut head, status);
     codec::fields(&mut head, &reply.fields);
-    if reply.status == 101 {
+    if status == 101 {
         head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
     }
     codec::end_head(&mut head);
@@ -45,39 +44,58 @@ pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply
     if endpoint.write_all(&early).await.is_err() || endpoint.flush().await.is_err() {
         return;
     }
-    let deadlines = journey.worker.deadlines.clone();
-    let (up, down) = relay(&mut client, &mut endpoint, &deadlines).await;
-    journey.bytes_in += up;
-    journey.bytes_out += down;
+    let listener = journey.snapshot.listeners.get(&journey.x.client.listener);
+    let patience = listener.map_or(IDLE, |listener| listener.tunnel);
+    let presence = Rc::clone(&journey.x.client.presence);
+    presence.protocol.set(if status == 101 { "websocket" } else { "connect" });
+    *presence.endpoint.borrow_mut() = journey.destination();
+    let idle = journey.worker.deadlines.guard(patience);
+    relay(&mut client, &mut endpoint, &mut journey, &Silence { deadline: idle, patience }).await;
 }
 
-/// Relays both ways; the bytes that passed up and down.
-async fn relay<A, E>(client: &mut A, endpoint: &mut E, deadlines: &Deadlines) -> (u64, u64)
+/// How long a tunnel may be silent in both directions when its listener is gone.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// The silence that ends a tunnel.
+struct Silence {
+    deadline: Deadline,
+    patience: Duration,
+}
+
+/// Relays both ways, and counts the bytes that passed.
+async fn relay<A, E>(client: &mut A, endpoint: &mut E, journey: &mut Journey, silence: &Silence)
 where
     A: AsyncRead + AsyncWrite + Unpin,
     E: AsyncRead + AsyncWrite + Unpin,
 {
+    // What passes is seen at once; the journey adds its sums when nobody can look any more.
+    let presence = Rc::clone(&journey.x.client.presence);
     let (mut client_read, mut client_write) = tokio::io::split(client);
     let (mut endpoint_read, mut endpoint_write) = tokio::io::split(endpoint);
-    let idle = deadlines.guard(IDLE);
-    let (mut up, mut down) = (0, 0);
-    {
-        let passing_up = pump(&mut client_read, &mut endpoint_write, &idle, &mut up);
-        let passing_down = pump(&mut endpoint_read, &mut client_write, &idle, &mut down);
-        tokio::select! {
-            _both = async { tokio::join!(passing_up, passing_down) } => {}
-            () = idle.expired() => {}
-        }
+    let (presence, passed) = (&*presence, &mut *journey);
+    let (bytes_in, bytes_out) = (&mut passed.bytes_in, &mut passed.bytes_out);
+    let up = |bytes| {
+        *bytes_in += bytes;
+        presence.took(bytes);
+    };
+    let down = |bytes| {
+        *bytes_out += bytes;
+        presence.gave(bytes);
+    };
+    let passing_up = pump(&mut client_read, &mut endpoint_write, silence, up);
+    let passing_down = pump(&mut endpoint_read, &mut client_write, silence, down);
+    tokio::select! {
+        _both = async { tokio::join!(passing_up, passing_down) } => {}
+        () = silence.deadline.expired() => {}
     }
-    (up, down)
 }
 
 /// Passes bytes in one direction and then the end of them.
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    idle: &crate::clock::Deadline,
-    passed: &mut u64,
+    silence: &Silence,
+    mut count_passed: impl FnMut(u64),
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
@@ -85,9 +103,9 @@ async fn pump(
         if count == 0 {
             return to.shutdown().await;
         }
-        idle.reset(IDLE);
+        silence.deadline.reset(silence.patience);
         to.write_all(buffer.get(..count).unwrap_or_default()).await?;
         to.flush().await?;
-        *passed += count as u64;
+        count_passed(count as u64);
     }
 }

@@ -15,6 +15,8 @@ use arc_swap::{ArcSwap, Guard};
 use foldhash::{HashMap, HashMapExt};
 use tokio::sync::Notify;
 
+use super::census::Census;
+use super::tcp::Pipes;
 use crate::balance::{Ask, Turns};
 use crate::clock::{self, Deadlines};
 use crate::config::consumers::Directory;
@@ -98,7 +100,8 @@ pub struct Worker {
     draining: Cell<bool>,
     /// Notified when draining begins, for whoever cannot be woken by its deadline.
     pub drained: Notify,
-    connections: Cell<usize>,
+    pub census: Rc<Census>,
+    pub pipes: Rc<Pipes>,
 }
 
 impl Worker {
@@ -120,7 +123,8 @@ impl Worker {
             wall: Cell::new((now, clock::wall_ms() / 1000)),
             draining: Cell::new(false),
             drained: Notify::new(),
-            connections: Cell::new(0),
+            census: Rc::new(Census::new(index)),
+            pipes: Rc::default(),
             shared,
         }
     }
@@ -226,22 +230,6 @@ impl Worker {
 
     /// Client connections of this worker.
     pub fn connections(&self) -> usize {
-        self.connections.get()
-    }
-
-    /// Counts a client connection while the guard lives.
-    pub fn count_connection(self: &Rc<Self>) -> Counted {
-        self.connections.set(self.connections.get() + 1);
-        Counted(Rc::clone(self))
-    }
-}
-
-/// One client connection of a worker.
-#[derive(Debug)]
-pub struct Counted(Rc<Worker>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get().saturating_sub(1));
+        self.census.len()
     }
 }

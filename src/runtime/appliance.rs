@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use weirgate_store::model::Model;
-use weirgate_store::wire::{EndpointOverride, OverrideMode};
+use weirgate_store::wire::{ConnectionInfo, EndpointOverride, OverrideMode};
 
 pub use self::prepare::Ready;
 use super::checker::{Checker, Tellings};
@@ -27,8 +27,10 @@ use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
 use crate::config::snapshot::Snapshot;
 use crate::listener::handover::Adopted;
+use crate::listener::socket::Transport;
 use crate::observe::Observer;
 use crate::policy::Hash;
+use crate::proxy::census::Wanted;
 use crate::proxy::worker::Shared;
 use crate::upstream::endpoint::Mode;
 use crate::upstream::health::State;
@@ -80,6 +82,7 @@ struct ControlState {
 struct Listening {
     configured: SocketAddr,
     bound: SocketAddr,
+    transport: Transport,
 }
 
 impl Gateway {
@@ -157,6 +160,22 @@ impl Gateway {
             state.overrides.insert(key, set);
         }
         true
+    }
+
+    /// Client connections and UDP sessions, the newest first.
+    pub async fn connections(&self, wanted: Wanted) -> Vec<ConnectionInfo> {
+        match &*self.workers.read().await {
+            Some(workers) => workers.connections(&wanted).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Ends one of them; whether there was one with that number.
+    pub async fn kill(&self, id: u64) -> bool {
+        match &*self.workers.read().await {
+            Some(workers) => workers.kill(id).await,
+            None => false,
+        }
     }
 
     /// Accepts no more, lets what is under way finish for at most `limit`, and ends the workers.

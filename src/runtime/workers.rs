@@ -2,18 +2,21 @@
 //! The worker threads: one tokio `LocalRuntime` each, told what to do by a queue of commands.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
+use weirgate_store::wire::ConnectionInfo;
 
 use crate::listener::accept::accept;
+use crate::listener::socket::Sockets;
+use crate::proxy::census::{Census, Wanted};
 use crate::proxy::worker::{Shared, Worker};
-use crate::proxy::{connection, warm};
+use crate::proxy::{connection, udp, warm};
 
 /// Commands that wait for one worker. It is emptied between two polls, so this is never reached in practice.
 const COMMANDS_MAX: usize = 256;
@@ -25,9 +28,13 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub enum Command {
     /// Accept on these sockets for the listener of that name.
-    Listen { name: Arc<str>, sockets: Vec<TcpListener> },
+    Listen { name: Arc<str>, sockets: Sockets },
     /// Close the sockets of that listener; its connections live on.
     Unlisten { name: Arc<str> },
+    /// List connections.
+    Connections { wanted: Wanted, reply: oneshot::Sender<Vec<ConnectionInfo>> },
+    /// End the connection with this number, and say whether there was one.
+    Kill { id: u64, reply: oneshot::Sender<bool> },
     /// Accept no more, finish what is under way, and end after at most this time.
     Drain { limit: Duration },
 }
@@ -62,15 +69,8 @@ impl Workers {
     }
 
     /// Gives each worker its share of the sockets of a listener.
-    pub async fn listen(&self, name: &Arc<str>, sockets: Vec<TcpListener>) {
-        let mut shares: Vec<Vec<TcpListener>> = self.handles.iter().map(|_| Vec::new()).collect();
-        let count = shares.len().max(1);
-        for (at, socket) in sockets.into_iter().enumerate() {
-            if let Some(share) = shares.get_mut(at % count) {
-                share.push(socket);
-            }
-        }
-        for (handle, sockets) in self.handles.iter().zip(shares) {
+    pub async fn listen(&self, name: &Arc<str>, sockets: Sockets) {
+        for (handle, sockets) in self.handles.iter().zip(sockets.divide(self.handles.len())) {
             handle.tell(Command::Listen { name: Arc::clone(name), sockets }).await;
         }
     }
@@ -80,6 +80,27 @@ impl Workers {
         for handle in &self.handles {
             handle.tell(Command::Unlisten { name: Arc::clone(name) }).await;
         }
+    }
+
+    /// Client connections of all workers, the newest first.
+    pub async fn connections(&self, wanted: &Wanted) -> Vec<ConnectionInfo> {
+        let mut all = Vec::new();
+        for handle in &self.handles {
+            let (reply, answer) = oneshot::channel();
+            handle.tell(Command::Connections { wanted: wanted.clone(), reply }).await;
+            all.extend(answer.await.unwrap_or_default());
+        }
+        all.sort_by_key(|info: &ConnectionInfo| std::cmp::Reverse((info.since_ms, info.id)));
+        all.truncate(wanted.limit);
+        all
+    }
+
+    /// Ends a client connection; whether there was one with that number.
+    pub async fn kill(&self, id: u64) -> bool {
+        let Some(handle) = self.handles.get(Census::worker_of(id)) else { return false };
+        let (reply, answer) = oneshot::channel();
+        handle.tell(Command::Kill { id, reply }).await;
+        answer.await.unwrap_or(false)
     }
 
     /// Lets all workers finish what is under way, for at most `limit`, and waits for their end.
@@ -126,13 +147,19 @@ async fn live(index: usize, shared: Arc<Shared>, mut queue: mpsc::Receiver<Comma
         match command {
             Command::Listen { name, sockets } => {
                 let stop = listeners.entry(Arc::clone(&name)).or_default();
-                sockets.into_iter().for_each(|socket| listen(&worker, &name, socket, stop));
+                match sockets {
+                    Sockets::Stream(all) => all.into_iter().for_each(|socket| listen(&worker, &name, socket, stop)),
+                    Sockets::Datagram(all) => all.into_iter().for_each(|socket| receive(&worker, &name, socket, stop)),
+                }
             }
             Command::Unlisten { name } => {
                 if let Some(stop) = listeners.remove(&name) {
                     stop.notify_waiters();
                 }
             }
+            // Whoever asked may have stopped waiting.
+            Command::Connections { wanted, reply } => drop(reply.send(worker.census.list(&wanted))),
+            Command::Kill { id, reply } => drop(reply.send(worker.census.kill(id))),
             Command::Drain { limit } => {
                 listeners.values().for_each(|stop| stop.notify_waiters());
                 return drain(&worker, limit).await;
@@ -149,6 +176,12 @@ fn listen(worker: &Rc<Worker>, name: &Arc<str>, socket: TcpListener, stop: &Rc<N
     let (worker, name) = (Rc::clone(worker), Arc::clone(name));
     let on_connection = move |stream, peer| connection::serve(&worker, &name, stream, peer);
     tokio::task::spawn_local(accept(socket, Rc::clone(stop), on_connection));
+}
+
+fn receive(worker: &Rc<Worker>, name: &Arc<str>, socket: UdpSocket, stop: &Rc<Notify>) {
+    if let Err(error) = udp::serve(worker, name, socket, Rc::clone(stop)) {
+        tracing::error!(listener = %name, %error, "a socket cannot be used");
+    }
 }
 
 /// Ends idle connections at once and waits for the others. The runtime drops what is left after `limit`.

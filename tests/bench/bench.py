@@ -30,10 +30,14 @@ SCENARIOS = {
     "idle": "memory per idle keep-alive connection",
     "routes": "100,000 routes against 10 (weirgate)",
     "paced": "latency added at a fixed rate",
+    "tcp": "TCP, 4 streams of bytes, per MiB",
+    "udp": "UDP echo, 64 clients with one 64-byte datagram each under way",
 }
 GENERATOR_SECONDS_MAX = 120
 ROUTES_SMALL = 10
 ROUTES_ASKED = 1000  # different routes the generator asks for in turn
+TCP_STREAMS = 4
+UDP_CLIENTS = 64
 
 
 class Bench:
@@ -130,6 +134,10 @@ class Bench:
         if scenario == "keyed":
             requests = [("/1k", {"X-Api-Key": key(n)}) for n in range(KEYS)]
             return self.wrk(f"{plain}/1k", seconds, script=self.script("keyed", requests))
+        if scenario in ("tcp", "udp"):
+            count = TCP_STREAMS if scenario == "tcp" else UDP_CLIENTS
+            command = [self.tool, f"{scenario}-load", f"127.0.0.1:{daemon.port}", str(seconds), str(count)]
+            return int(re.search(r"(\d+) done", self.generate(command)).group(1))
         count = int(daemon.variant.removeprefix("routes-"))
         places = [route_place(n * count // ROUTES_ASKED, count) for n in range(ROUTES_ASKED)]
         requests = [(path, {"Host": host}) for host, path in places]
@@ -173,6 +181,24 @@ class Bench:
         for name, (cpu, rate, used) in self.interleave(scenario, daemons).items():
             self.add(scenario, name, cpu, "µs", f"{rate:,.0f} requests/s, {used:.0%} of the core")
         self.stop(daemons)
+
+    def passing(self, scenario):
+        """What passes unread: MiB of streams, or datagrams there and back."""
+        names = [n for n in self.options.only if n not in {"tcp": ["nginx"], "udp": ["haproxy"]}[scenario]]
+        unit = {"tcp": "MiB", "udp": "datagrams"}[scenario]
+        peer = {"tcp": "tcp-sink", "udp": "udp-echo"}[scenario]
+        port, http_port = free_port(), self.origin_port
+        server = subprocess.Popen(self.on_load_core([self.tool, peer, f"127.0.0.1:{port}"]), stdin=subprocess.PIPE)
+        self.origin_port = port
+        try:
+            daemons = {name: Daemon(name, scenario, self) for name in names if not (name, scenario) == ("floor", "udp")}
+            for name, (cpu, rate, used) in self.interleave(scenario, daemons).items():
+                self.add(scenario, name, cpu, "µs", f"{rate:,.0f} {unit}/s, {used:.0%} of the core")
+            self.stop(daemons)
+        finally:
+            self.origin_port = http_port
+            server.stdin.close()
+            server.wait()
 
     def routes(self, scenario):
         if "weirgate" not in self.options.only:
@@ -245,7 +271,8 @@ class Bench:
     def run(self):
         for scenario in self.options.scenarios:
             print(f"{scenario}: {SCENARIOS[scenario]}", flush=True)
-            {"idle": self.idle, "routes": self.routes, "paced": self.paced}.get(scenario, self.throughput)(scenario)
+            {"idle": self.idle, "routes": self.routes, "paced": self.paced, "tcp": self.passing,
+             "udp": self.passing}.get(scenario, self.throughput)(scenario)
 
     def table(self):
         names = [n for n in TARGETS if n in self.options.only]

@@ -41,6 +41,20 @@ def route_place(number, count):
 
 
 def haproxy_config(b, variant):
+    if variant == "tcp":
+        return f"""global
+    nbthread 1
+    maxconn 8000
+defaults
+    mode tcp
+    option splice-auto
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen in
+    bind 127.0.0.1:{b.port}
+    server origin 127.0.0.1:{b.origin}
+"""
     # http-reuse always: the default (safe) opens an upstream connection per client connection's first request, and the
     # idle scenario would then count those too.
     checks = ""
@@ -75,6 +89,22 @@ backend origin
 
 
 def nginx_config(b, variant):
+    if variant == "udp":
+        module = next(iter(pathlib.Path("/usr/lib/nginx/modules").glob("ngx_stream_module.so")), None)
+        load = f"load_module {module};" if module else ""
+        return f"""{load}
+worker_processes 1;
+user {getpass.getuser()};
+daemon off;
+pid {b.dir}/nginx.pid;
+error_log {b.dir}/error.log crit;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 16384; }}
+stream {{
+  access_log off;
+  server {{ listen 127.0.0.1:{b.port} udp; proxy_pass 127.0.0.1:{b.origin}; proxy_timeout 60s; }}
+}}
+"""
     key_map, limit, scheme = "", "", "http"
     if variant == "https":
         scheme = "https"
@@ -160,6 +190,16 @@ http {{
 
 
 def weirgate_config(b, variant):
+    if variant in ("tcp", "udp"):
+        return f"""[listeners.in]
+address  = "127.0.0.1:{b.port}"
+protocol = "{variant}"
+upstream = "origin"
+timeouts = {{ session = "60s" }}
+
+[upstreams.origin]
+endpoints = [{{ address = "127.0.0.1:{b.origin}" }}]
+"""
     secure = f'protocol = "https"\ntls = {{ ca = "{b.pki}/chain.pem", server_name = "{NAME}" }}\n'
     speaks = {"https": secure, "h2c": 'protocol = "h2c"\n'}.get(variant, "")
     listeners = f"""[listeners.web]
@@ -254,6 +294,15 @@ class Daemon:
         return [os.environ["BENCH_WEIRGATE"], "run", "--state", f"{self.dir}/state", "--socket", f"{self.dir}/sock",
                 "--apply", f"{self.dir}/weirgate.toml", "--workers", "1"]
 
+    def passes(self):
+        """Whether a byte, or a datagram, comes back."""
+        kind = socket.SOCK_DGRAM if self.variant == "udp" else socket.SOCK_STREAM
+        with socket.socket(socket.AF_INET, kind) as s:
+            s.settimeout(0.5)
+            s.connect(("127.0.0.1", self.port))
+            s.send(b"?")
+            return len(s.recv(1)) == 1
+
     def wait_until_it_serves(self):
         headers = {"X-Api-Key": key(0)}
         path = "/1k"
@@ -263,6 +312,10 @@ class Daemon:
         last = ""
         while time.monotonic() < give_up and self.process.poll() is None:
             try:
+                if self.variant in ("tcp", "udp"):
+                    if self.passes():
+                        return
+                    continue
                 request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
                 if urllib.request.urlopen(request, timeout=2).status == 200:
                     return

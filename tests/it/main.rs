@@ -27,6 +27,10 @@ mod http2;
 
 mod limit;
 
+mod passthrough;
+
+mod proxy_protocol;
+
 mod refusals;
 
 mod regression;
@@ -39,6 +43,10 @@ mod retry;
 
 mod route;
 
+mod tcp;
+
 mod tls;
+
+mod udp;
 
 mod upgrade;

@@ -82,12 +82,6 @@ fn what_is_not_built_is_refused_by_name() {
     let problems = reply["problems"].as_array().unwrap();
     let rows = [
         ("listeners.web-tls.http3", "http3        = true"),
-        ("listeners.postgres.protocol", "protocol = \"tcp\""),
-        ("listeners.postgres.upstream", "upstream = \"postgres\""),
-        ("listeners.passthrough.protocol", "protocol = \"tls\""),
-        ("listeners.passthrough.sni", "sni      = "),
-        ("listeners.dns.protocol", "protocol = \"udp\""),
-        ("listeners.dns.upstream", "upstream = \"dns\""),
         ("upstreams.shop.outlier", "outlier "),
         ("upstreams.shop.limits", "limits "),
         ("upstreams.shop.slow_start", "slow_start "),

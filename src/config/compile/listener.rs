@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicUsize;
 
 use weirgate_store::model::{self, ListenerProtocol, Model, Name};
 
-use super::Given;
+use super::{Given, Indices};
+use crate::config::Lead;
 use crate::config::problems::Problems;
 use crate::config::snapshot::Listener;
 use crate::protocol::client::ClientTimeouts;
@@ -41,13 +42,15 @@ pub(super) fn certificates(model: &Model, given: &Given<'_>, problems: &mut Prob
 pub(super) fn listeners(
     model: &Model,
     certificates: &Certificates,
+    indices: &Indices,
     given: &Given<'_>,
     problems: &mut Problems,
 ) -> HashMap<Arc<str>, Arc<Listener>> {
     let compiled = model.listeners.iter().filter_map(|(name, listener)| {
         let earlier = given.previous.and_then(|snapshot| snapshot.listeners.get(name.as_str()));
         let open = earlier.map(|listener| Arc::clone(&listener.open));
-        let compiled = one(name, listener, certificates, open, problems)?;
+        let lead = Lead::of(listener, |name| indices.get(name.as_str()).copied());
+        let compiled = one(name, listener, certificates, lead, open, problems)?;
         Some((Arc::clone(&compiled.name), Arc::new(compiled)))
     });
     compiled.collect()
@@ -57,6 +60,7 @@ fn one(
     name: &Name,
     listener: &model::Listener,
     certificates: &Certificates,
+    lead: Lead,
     open: Option<Arc<AtomicUsize>>,
     problems: &mut Problems,
 ) -> Option<Listener> {
@@ -80,6 +84,10 @@ fn one(
             write: timeouts.write.0,
         },
         handshake: timeouts.handshake.0,
+        tunnel: timeouts.tunnel.0,
+        session: timeouts.session.0,
+        proxy_protocol: listener.proxy_protocol,
+        lead,
         connections: limits.connections as usize,
         body: limits.body.0,
         streams: limits.streams,

@@ -80,6 +80,7 @@ fn one(
         connect: upstream.timeouts.connect.0,
         response: upstream.timeouts.response.0,
         idle: upstream.timeouts.idle.0,
+        proxy_protocol: upstream.proxy_protocol,
         health: upstream.health.as_ref().map(health_plan),
         meter: given.meters.meter(Metered::Upstream, name),
     }

@@ -4,6 +4,8 @@
 //! `objects`, `edits`, `keys`, `state` and `events` hold the handlers by subject; `operation` guards each; `openapi`
 //! describes the same list. Whatever goes wrong, also in a path or a body, is answered as problem JSON.
 
+mod connections;
+
 mod edits;
 
 mod events;
@@ -40,6 +42,7 @@ pub use operation::TIME_LIMIT;
 /// Every operation there is.
 fn operations() -> Vec<Operation> {
     let mut all = state::operations();
+    all.extend(connections::operations());
     all.extend(objects::operations());
     all.extend(keys::operations());
     all.extend(edits::operations());

@@ -30,7 +30,8 @@ use crate::upstream::connection::Reply;
 use crate::upstream::transport::Speech;
 
 pub(super) use head::render;
-pub(super) use pick::NOBODY;
+pub(super) use outcome::{Outcome, observe};
+pub(super) use pick::{NOBODY, nobody_of};
 
 /// What came back.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::upstream::endpoint::Endpoint;
 
 /// How an attempt went.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Outcome<'a> {
+pub(in super::super) enum Outcome<'a> {
     /// The endpoint answered with this status.
     #[expect(dead_code, reason = "the passive checks read it, in the next change")]
     Answered(u16),
@@ -27,7 +27,7 @@ impl<'a> Outcome<'a> {
 }
 
 /// Tells them. Called once for each attempt, answered or not.
-pub(super) fn observe(_upstream: &Upstream, endpoint: &Endpoint, outcome: Outcome<'_>) {
+pub(in super::super) fn observe(_upstream: &Upstream, endpoint: &Endpoint, outcome: Outcome<'_>) {
     if let Outcome::Failed(Fault::Connect { .. } | Fault::ConnectTimeout { .. }) = outcome {
         endpoint.live.suspect();
     }

@@ -39,6 +39,12 @@ fn nobody(journey: &Journey, upstream: &Upstream) -> Fault {
     if let Some(fault) = journey.attempts.iter().rev().find_map(|attempt| attempt.fault.clone()) {
         return fault;
     }
+    nobody_of(upstream)
+}
+
+/// Why nobody of an upstream can take anything.
+#[cold]
+pub(in super::super) fn nobody_of(upstream: &Upstream) -> Fault {
     let upstream_name = Arc::clone(&upstream.name);
     if upstream.endpoints.is_empty() {
         return Fault::NoEndpoint { upstream: upstream_name, reason: "it has no endpoint".to_owned() };

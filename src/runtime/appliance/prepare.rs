@@ -4,14 +4,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use weirgate_store::model::Model;
+use weirgate_store::model::{self, ListenerProtocol, Model};
 use weirgate_store::wire::{Effects, EndpointOverride, Problem, ProblemCode};
 
 use super::{Gateway, Listening, mode_of};
 use crate::config::compile::{Given, compile};
 use crate::config::snapshot::Snapshot;
 use crate::listener::handover;
-use crate::listener::socket::{Ours, Reserved, bind_remedy, reserve};
+use crate::listener::socket::{Ours, Reserved, Transport, bind_remedy, reserve};
 use crate::observe::Metered;
 
 /// A model that is ready to run.
@@ -60,12 +60,14 @@ impl Gateway {
         let (mut opened, mut problems) = (Vec::new(), Vec::new());
         let listening = state.listening.clone();
         for (name, listener) in &model.listeners {
-            if listening.get(name.as_str()).is_some_and(|open| open.configured == listener.address) {
+            let transport = transport_of(listener);
+            if listening.get(name.as_str()).is_some_and(|open| open.serves(listener)) {
                 continue;
             }
-            let is_ours = listening.values().any(|open| open.bound.port() == listener.address.port());
-            let ours = if is_ours { Ours::Yes } else { Ours::No };
-            match reserve(listener.address, self.worker_count, &mut state.adopted, ours) {
+            let is_ours =
+                |open: &Listening| (open.bound.port(), open.transport) == (listener.address.port(), transport);
+            let ours = if listening.values().any(is_ours) { Ours::Yes } else { Ours::No };
+            match reserve(listener.address, transport, self.worker_count, &mut state.adopted, ours) {
                 Ok(reserved) => opened.push((name.as_str().into(), reserved)),
                 Err(error) => problems.push(Problem {
                     code: ProblemCode::Environment,
@@ -78,7 +80,7 @@ impl Gateway {
             }
         }
         let is_kept = |name: &Arc<str>, open: &Listening| {
-            model.listeners.get(&**name).is_some_and(|listener| listener.address == open.configured)
+            model.listeners.get(&**name).is_some_and(|listener| open.serves(listener))
         };
         let closed = listening.iter().filter(|(name, open)| !is_kept(name, open)).map(|(name, _)| Arc::clone(name));
         if problems.is_empty() { Ok((opened, closed.collect())) } else { Err(problems) }
@@ -91,7 +93,7 @@ impl Gateway {
         for name in closed {
             workers.unlisten(name).await;
             if let Some(gone) = self.state().listening.remove(name) {
-                handover::forget(gone.bound);
+                handover::forget(gone.bound, gone.transport);
             }
         }
         for (name, reserved) in opened {
@@ -100,7 +102,8 @@ impl Gateway {
             match reserved.listen() {
                 Ok(sockets) => {
                     handover::keep(bound, &sockets);
-                    self.state().listening.insert(Arc::clone(&name), Listening { configured, bound });
+                    let open = Listening { configured, bound, transport: sockets.transport() };
+                    self.state().listening.insert(Arc::clone(&name), open);
                     workers.listen(&name, sockets).await;
                     tracing::info!(listener = %name, address = %bound, "listening");
                 }
@@ -108,6 +111,22 @@ impl Gateway {
                 Err(error) => tracing::error!(listener = %name, address = %bound, %error, "cannot listen"),
             }
         }
+    }
+}
+
+fn transport_of(listener: &model::Listener) -> Transport {
+    match listener.protocol {
+        ListenerProtocol::Udp => Transport::Datagram,
+        ListenerProtocol::Http | ListenerProtocol::Https | ListenerProtocol::Tcp | ListenerProtocol::Tls => {
+            Transport::Stream
+        }
+    }
+}
+
+impl Listening {
+    /// Whether the sockets that are open are those that a listener needs.
+    fn serves(&self, listener: &model::Listener) -> bool {
+        self.configured == listener.address && self.transport == transport_of(listener)
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use weirgate_store::model::Model;
-use weirgate_store::wire::{Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem};
+use weirgate_store::wire::{
+    ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
+};
 
 use super::{Gateway, Ready};
 use crate::config::consumers::Issued;
 use crate::control::seam::{Appliance, KeyChange, Later, Prepared, Vitals};
+use crate::proxy::census::Wanted;
 use crate::proxy::explain::explain;
 
 impl Appliance for Gateway {
@@ -44,6 +47,19 @@ impl Appliance for Gateway {
             workers: u32::try_from(self.worker_count).unwrap_or(u32::MAX),
             draining: self.is_draining(),
         }
+    }
+
+    fn list_connections(
+        &self,
+        listener: Option<String>,
+        upstream: Option<String>,
+        limit: usize,
+    ) -> Later<'_, Vec<ConnectionInfo>> {
+        Box::pin(async move { self.connections(Wanted { listener, upstream, limit }).await })
+    }
+
+    fn kill_connection(&self, id: u64) -> Later<'_, bool> {
+        Box::pin(self.kill(id))
     }
 
     fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus> {

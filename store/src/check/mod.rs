@@ -122,8 +122,9 @@ impl Findings<'_> {
         let served = model.listeners.values().flat_map(|listener| &listener.certificates);
         let shown = model.upstreams.values().filter_map(|upstream| upstream.tls.certificate.as_ref());
         let certificates: BTreeSet<&str> = served.chain(shown).map(Name::as_str).collect();
-        let upstreams: BTreeSet<&str> =
-            model.routes.values().filter_map(|route| route.upstream.as_ref()).map(Name::as_str).collect();
+        let led = model.listeners.values().flat_map(|l| l.upstream.iter().chain(l.sni.values()).chain(l.alpn.values()));
+        let routed = model.routes.values().filter_map(|route| route.upstream.as_ref());
+        let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();
         let policies: BTreeSet<&str> =
             model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();
         for (kind, used) in [(Kind::Certificate, certificates), (Kind::Upstream, upstreams), (Kind::Policy, policies)] {

@@ -11,10 +11,10 @@ const BASE: &str = "[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n
 /// Lines before the text of a row.
 const BASE_LINES: u32 = 4;
 
-type Row = (&'static str, ProblemCode, &'static str, u32);
+type Row<'a> = (&'a str, ProblemCode, &'a str, u32);
 
 #[track_caller]
-fn problems(rows: &[Row]) {
+fn problems(rows: &[Row<'_>]) {
     for (text, code, path, line) in rows {
         let found = parse_and_check(&format!("{BASE}{text}")).err().unwrap_or_default();
         let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
@@ -24,7 +24,7 @@ fn problems(rows: &[Row]) {
 }
 
 #[track_caller]
-fn warnings(rows: &[Row]) {
+fn warnings(rows: &[Row<'_>]) {
     for (text, code, path, line) in rows {
         let (_, found) = parse_and_check(&format!("{BASE}{text}")).unwrap_or_else(|p| panic!("row {text:?}\n{p:#?}"));
         let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
@@ -101,6 +101,48 @@ fn listeners() {
     ]);
     let free = "[listeners.a]\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\n[listeners.b]\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\n[listeners.c]\naddress = \"[::]:80\"\nprotocol = \"http\"\n[listeners.d]\naddress = \"127.0.0.1:80\"\nprotocol = \"http\"\n";
     assert_eq!(parse_and_check(free).map(|(_, warnings)| warnings), Ok(Vec::new()));
+}
+
+#[test]
+fn listeners_without_routes() {
+    let l = |protocol: &str, rest: &str| {
+        format!("[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"{protocol}\"\n{rest}")
+    };
+    let u = |rest: &str| format!("[upstreams.v]\nendpoints = [{{ address = \"127.0.0.1:1\" }}]\n{rest}");
+    for (text, code, path, line) in [
+        (l("tcp", ""), MissingField, "listeners.l.upstream", 1),
+        (l("udp", ""), MissingField, "listeners.l.upstream", 1),
+        (l("tls", ""), MissingField, "listeners.l.sni", 1),
+        (l("tcp", "upstream = \"x\"\n"), Dangling, "listeners.l.upstream", 4),
+        (l("tls", "sni = { \"a.example\" = \"x\" }\n"), Dangling, "listeners.l.sni.\"a.example\"", 4),
+        (l("tls", "alpn = { h2 = \"x\" }\n"), Dangling, "listeners.l.alpn.h2", 4),
+        (l("tls", "sni = { \"a.*\" = \"u\" }\n"), BadValue, "listeners.l.sni.\"a.*\"", 4),
+        (l("tls", "sni = { \"[::1]\" = \"u\" }\n"), BadValue, "listeners.l.sni.\"[::1]\"", 4),
+        (l("tls", "alpn = { \"\" = \"u\" }\n"), BadValue, "listeners.l.alpn.\"\"", 4),
+        (l("http", "upstream = \"u\"\n"), Conflict, "listeners.l.upstream", 4),
+        (l("http", "sni = { a = \"u\" }\n"), Conflict, "listeners.l.sni", 4),
+        (l("tcp", "upstream = \"u\"\nalpn = { h2 = \"u\" }\n"), Conflict, "listeners.l.alpn", 5),
+        (l("http", "proxy_protocol = true\n"), MissingField, "listeners.l.trusted_proxies", 1),
+        (
+            l("udp", "upstream = \"u\"\ntrusted_proxies = [\"10.0.0.0/8\"]\nproxy_protocol = true\n"),
+            Conflict,
+            "listeners.l.proxy_protocol",
+            6,
+        ),
+        (l("tcp", "upstream = \"u\"\ntimeouts = { tunnel = \"0s\" }\n"), BadValue, "listeners.l.timeouts.tunnel", 5),
+        (l("udp", "upstream = \"u\"\ntimeouts = { session = \"0s\" }\n"), BadValue, "listeners.l.timeouts.session", 5),
+        (
+            u(&format!("proxy_protocol = \"v2\"\n{}", l("udp", "upstream = \"v\"\n"))),
+            Conflict,
+            "listeners.l.upstream",
+            7,
+        ),
+    ] {
+        problems(&[(&text, code, path, line)]);
+    }
+    let dns = "[listeners.t]\naddress = \"127.0.0.1:53\"\nprotocol = \"tcp\"\nupstream = \"u\"\n[listeners.u]\naddress = \"127.0.0.1:53\"\nprotocol = \"udp\"\nupstream = \"u\"\n[listeners.s]\naddress = \"127.0.0.1:54\"\nprotocol = \"tls\"\nsni = { \"*\" = \"v\" }\n";
+    let both = format!("{BASE}{}{dns}", u(""));
+    assert_eq!(parse_and_check(&both).map(|(_, warnings)| warnings), Ok(Vec::new()), "one port of each transport");
 }
 
 #[test]

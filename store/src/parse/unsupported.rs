@@ -32,12 +32,7 @@ const BALANCE_LATER: &[&str] = &["peak-ewma", "maglev", "ring", "rendezvous", "r
 const BALANCE_NOW: &str = "use one of round-robin, weighted, least-request, source-ip";
 
 const ROWS: &[Row] = &[
-    Row(Kind::Listener, "protocol", When::OneOf(&["tcp", "tls", "udp"]), "use \"http\" or \"https\""),
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
-    Row(Kind::Listener, "upstream", When::Present, "leave it out; routes send requests to upstreams"),
-    Row(Kind::Listener, "sni", When::Present, "leave it out; routes with hosts choose by name"),
-    Row(Kind::Listener, "alpn", When::Present, "leave it out"),
-    Row(Kind::Listener, "proxy_protocol", When::True, "leave it out, and use trusted_proxies"),
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(Kind::Upstream, "balance", When::OneOf(BALANCE_LATER), BALANCE_NOW),

@@ -41,22 +41,41 @@ fn listener() -> impl Strategy<Value = Listener> {
         (any::<[u32; 4]>(), size(), size()).prop_map(|([connections, fields, streams, requests], head, body)| {
             ListenerLimits { connections, head, fields, body, streams, requests }
         });
-    let timeouts = (span(), span(), span(), span(), span()).prop_map(|(handshake, head, body, write, idle)| {
-        ListenerTimeouts { handshake, head, body, write, idle, ..ListenerTimeouts::default() }
+    let times = (span(), span(), span(), span(), span(), span(), span());
+    let timeouts = times.prop_map(|(handshake, head, body, write, idle, tunnel, session)| ListenerTimeouts {
+        handshake,
+        head,
+        body,
+        write,
+        idle,
+        tunnel,
+        session,
     });
-    let protocol = prop_oneof![Just(ListenerProtocol::Http), Just(ListenerProtocol::Https)];
+    let lead = (option::of(name()), btree_map(text(), name(), 0..3), btree_map(text(), name(), 0..3), any::<bool>());
+    let protocol = prop_oneof![
+        Just(ListenerProtocol::Http),
+        Just(ListenerProtocol::Https),
+        Just(ListenerProtocol::Tcp),
+        Just(ListenerProtocol::Tls),
+        Just(ListenerProtocol::Udp),
+    ];
     let networks = vec((any::<[u8; 4]>(), 0..=32_u8), 0..3).prop_map(|networks| {
         let network = |(ip, bits): ([u8; 4], u8)| ipnet::IpNet::new(ip.into(), bits).expect("at most 32 bits");
         networks.into_iter().map(network).collect::<Vec<_>>()
     });
     let defaults = Just((ListenerLimits::default(), ListenerTimeouts::default()));
-    (address(), protocol, vec(name(), 0..3), networks, prop_oneof![defaults, (limits, timeouts)]).prop_map(
-        |(address, protocol, certificates, trusted_proxies, (limits, timeouts))| Listener {
+    let bounds = prop_oneof![defaults, (limits, timeouts)];
+    (address(), protocol, vec(name(), 0..3), networks, bounds, lead).prop_map(
+        |(address, protocol, certificates, trusted_proxies, bounds, (upstream, sni, alpn, proxy_protocol))| Listener {
             protocol,
             certificates,
             trusted_proxies,
-            limits,
-            timeouts,
+            limits: bounds.0,
+            timeouts: bounds.1,
+            upstream,
+            sni,
+            alpn,
+            proxy_protocol,
             ..Listener::plain(address)
         },
     )

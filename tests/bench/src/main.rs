@@ -10,6 +10,8 @@ mod idle;
 mod origin;
 mod pace;
 mod reply;
+mod tcp;
+mod udp;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -18,6 +20,10 @@ use tokio::runtime::{Builder, LocalOptions};
 
 const USAGE: &str = "usage: weirgate-bench origin LISTEN
        weirgate-bench floor LISTEN ORIGIN
+       weirgate-bench tcp-sink LISTEN
+       weirgate-bench tcp-load TARGET SECONDS STREAMS
+       weirgate-bench udp-echo LISTEN
+       weirgate-bench udp-load TARGET SECONDS CLIENTS
        weirgate-bench idle TARGET PATH COUNT
        weirgate-bench pace TARGET PATH REQUESTS_PER_SECOND SECONDS CONNECTIONS";
 
@@ -37,6 +43,10 @@ fn dispatch(words: &[&str]) -> Result<(), String> {
     match words {
         ["origin", listen] => until_stdin_closes(origin::serve(address(listen)?)),
         ["floor", listen, origin] => until_stdin_closes(floor::serve(address(listen)?, address(origin)?)),
+        ["tcp-sink", listen] => until_stdin_closes(tcp::serve(address(listen)?)),
+        ["tcp-load", target, seconds, streams] => tcp::load(address(target)?, number(seconds)?, number(streams)?),
+        ["udp-echo", listen] => until_stdin_closes(udp::serve(address(listen)?)),
+        ["udp-load", target, seconds, clients] => udp::load(address(target)?, number(seconds)?, number(clients)?),
         ["idle", target, path, count] => idle::hold(address(target)?, path, number(count)?),
         ["pace", target, path, rate, seconds, connections] => {
             let plan = pace::Plan { rate: number(rate)?, seconds: number(seconds)?, connections: number(connections)? };

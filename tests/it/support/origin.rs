@@ -105,6 +105,11 @@ impl Origin {
         self.seen.bytes.lock().expect("no panic holds it").iter().map(Vec::len).sum()
     }
 
+    /// The bytes that reached it, one connection after the other.
+    pub(crate) fn everything(&self) -> Vec<u8> {
+        self.seen.bytes.lock().expect("no panic holds it").concat()
+    }
+
     /// Forgets what reached it.
     pub(crate) fn forget(&self) {
         self.seen.bytes.lock().expect("no panic holds it").iter_mut().for_each(Vec::clear);

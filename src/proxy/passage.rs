@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A connection or UDP session that passes unread, from its first byte to its record: what a journey is to an exchange.
+//!
+//! Whatever happens to it, it is recorded once, when it is dropped. It may live for days, so it holds its listener and
+//! its upstream and not the snapshot they came from.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::forward::{Outcome, observe};
+use super::journey::Attempt;
+use super::worker::{UpstreamMemory, Worker};
+use crate::balance::{Candidate, Choice};
+use crate::clock;
+use crate::config::snapshot::{Listener, Upstream};
+use crate::exchange::{Presence, RequestId};
+use crate::fault::Fault;
+use crate::observe::{Finished, Part, Stage, Timings};
+use crate::upstream::endpoint::{Endpoint, InFlight};
+use crate::upstream::retry::{self, Decision, Refusal, Tried};
+
+/// What passes, with everything that is known of it.
+#[derive(Debug)]
+pub(super) struct Passage {
+    pub(super) worker: Rc<Worker>,
+    pub(super) listener: Arc<Listener>,
+    pub(super) presence: Rc<Presence>,
+    id: RequestId,
+    arrived: Instant,
+    /// What a TLS client named.
+    pub(super) server_name: Option<Box<str>>,
+    upstream: Option<Arc<Upstream>>,
+    /// Why this upstream.
+    pub(super) because: &'static str,
+    attempts: SmallVec<[Attempt; 1]>,
+    refusal: Option<Refusal>,
+    timings: Timings,
+    pub(super) fault: Option<Fault>,
+    in_flight: Option<InFlight>,
+}
+
+impl Passage {
+    /// One that begins now.
+    pub(super) fn new(worker: Rc<Worker>, listener: Arc<Listener>, presence: Rc<Presence>) -> Self {
+        worker.recorder.total().enter(worker.index);
+        let id = worker.request_id();
+        Self {
+            worker,
+            listener,
+            presence,
+            id,
+            arrived: clock::now(),
+            server_name: None,
+            upstream: None,
+            because: "",
+            attempts: SmallVec::new(),
+            refusal: None,
+            timings: Timings::default(),
+            fault: None,
+            in_flight: None,
+        }
+    }
+
+    /// It goes to an endpoint of this upstream.
+    pub(super) fn lead_to(&mut self, upstream: Arc<Upstream>) -> (Arc<Upstream>, Rc<UpstreamMemory>) {
+        let memory = self.worker.memory_of(&upstream);
+        memory.budget.borrow_mut().record(clock::since_start_ns_at(self.arrived));
+        self.upstream = Some(Arc::clone(&upstream));
+        (upstream, memory)
+    }
+
+    /// Picks an endpoint that was not tried yet, and counts the passage as in flight to it.
+    pub(super) fn pick(&mut self, upstream: &Upstream, memory: &UpstreamMemory) -> Result<Arc<Endpoint>, Fault> {
+        let tried: SmallVec<[usize; 4]> = self.attempts.iter().map(|attempt| attempt.choice.index).collect();
+        let view = |at: usize| {
+            let endpoint = upstream.endpoints.get(at);
+            let mut candidate: Candidate = endpoint.map_or(super::forward::NOBODY, |endpoint| endpoint.candidate());
+            candidate.usable &= !tried.contains(&at);
+            candidate
+        };
+        let ask = self.worker.ask(self.presence.client.get().ip().to_canonical());
+        let choice = upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), view);
+        let choice: Choice = choice.ok_or_else(|| self.nobody(upstream))?;
+        let endpoint = upstream.endpoints.get(choice.index).ok_or(Fault::Internal("picked past the end"))?;
+        self.attempts.push(Attempt { choice, fault: None });
+        self.in_flight = Some(endpoint.live.begin());
+        *self.presence.endpoint.borrow_mut() = Some((Arc::clone(&upstream.name), Arc::clone(&endpoint.name)));
+        Ok(Arc::clone(endpoint))
+    }
+
+    /// Why nobody can take it. After a failed attempt, that failure says more.
+    #[cold]
+    fn nobody(&self, upstream: &Upstream) -> Fault {
+        let last = self.attempts.iter().rev().find_map(|attempt| attempt.fault.clone());
+        last.unwrap_or_else(|| super::forward::nobody_of(upstream))
+    }
+
+    /// The endpoint took it.
+    pub(super) fn reached(&self, upstream: &Upstream, endpoint: &Endpoint) {
+        observe(upstream, endpoint, Outcome::Answered(200));
+    }
+
+    /// The endpoint did not take it: whether another may be tried, or the fault that is final.
+    pub(super) fn missed(
+        &mut self,
+        upstream: &Upstream,
+        memory: &UpstreamMemory,
+        endpoint: &Endpoint,
+        fault: Fault,
+    ) -> Result<(), Fault> {
+        observe(upstream, endpoint, Outcome::Failed(&fault));
+        self.in_flight = None;
+        let attempts = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
+        // Nothing of the client has left yet, so it may go anywhere.
+        let tried = Tried { method: "GET", body: retry::Body::InHand, attempts, stale: 0 };
+        let mut budget = memory.budget.borrow_mut();
+        let decision = retry::allows(&upstream.retry, &fault, tried, &mut budget, clock::since_start_ns());
+        if let Some(last) = self.attempts.last_mut() {
+            last.fault = Some(fault.clone());
+        }
+        match decision {
+            Decision::Again | Decision::AgainFresh => Ok(()),
+            Decision::Enough(refusal) => {
+                self.refusal = Some(refusal);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Adds the time since `from` to a stage.
+    pub(super) fn time(&mut self, stage: Stage, from: Instant) {
+        let micros = clock::now().saturating_duration_since(from).as_micros();
+        self.timings.add(stage, u64::try_from(micros).unwrap_or(u64::MAX));
+    }
+
+    fn why(&self) -> Vec<String> {
+        let Some(upstream) = &self.upstream else { return Vec::new() };
+        let name = |at: usize| upstream.endpoints.get(at).map_or("?", |endpoint| &*endpoint.name);
+        let mut lines = vec![format!("upstream {}: {}", upstream.name, self.because)];
+        for attempt in &self.attempts {
+            lines.push(attempt.choice.explain(name).to_string());
+            lines.extend(attempt.fault.as_ref().map(ToString::to_string));
+        }
+        lines.extend(self.refusal.as_ref().map(ToString::to_string));
+        lines
+    }
+
+    fn record(&self) {
+        let upstream = self.upstream.as_ref();
+        let endpoint = upstream.zip(self.attempts.last()).and_then(|(upstream, attempt)| {
+            let name = &*upstream.endpoints.get(attempt.choice.index)?.name;
+            Some(Part { name, meter: upstream.endpoint_meters.get(attempt.choice.index)? })
+        });
+        let micros = clock::now().saturating_duration_since(self.arrived).as_micros();
+        let presence = &self.presence;
+        self.worker.recorder.record(&Finished {
+            id: &self.id,
+            client: &presence.client.get().ip().to_canonical(),
+            listener: &self.listener.name,
+            protocol: presence.protocol.get(),
+            method: b"",
+            host: self.server_name.as_deref().unwrap_or_default().as_bytes(),
+            target: b"",
+            status: self.fault.as_ref().map_or(0, |fault| fault.facts().status),
+            bytes_in: presence.bytes_in.get(),
+            bytes_out: presence.bytes_out.get(),
+            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+            timings: &self.timings,
+            route: None,
+            upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
+            endpoint,
+            consumer: None,
+            attempts: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
+            fault: self.fault.as_ref(),
+            why: &|| self.why(),
+        });
+        self.worker.recorder.total().leave(self.worker.index);
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        if self.presence.killed.get() {
+            self.fault = Some(Fault::Killed);
+        }
+        self.record();
+    }
+}
