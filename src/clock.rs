@@ -70,8 +70,15 @@ struct Entry {
     at: u64,
     /// Whether it guards a wait for work that need not come, so that [`Deadlines::expire_idle`] may end it.
     is_idle: bool,
+    /// What it waits for, as a number of its owner's, so that [`Deadlines::cut`] may end it.
+    group: u64,
+    /// Whether it was cut: it has passed and cannot be armed again.
+    is_cut: bool,
     waker: Option<Waker>,
 }
+
+/// The group of a deadline that nobody cuts.
+const NO_GROUP: u64 = 0;
 
 impl Deadlines {
     /// A worker's deadlines, counted from `now`. Nothing passes until [`Deadlines::drive`] or [`Deadlines::tick`] runs.
@@ -95,7 +102,13 @@ impl Deadlines {
 
     /// A deadline that never passes until it is [`Deadline::reset`]: what a connection keeps for its whole life.
     pub fn unarmed(&self) -> Deadline {
-        let key = self.wheel.entries.borrow_mut().insert(Entry { at: NEVER, is_idle: false, waker: None });
+        let key = self.wheel.entries.borrow_mut().insert(Entry {
+            at: NEVER,
+            is_idle: false,
+            group: NO_GROUP,
+            is_cut: false,
+            waker: None,
+        });
         Deadline { wheel: Rc::clone(&self.wheel), key }
     }
 
@@ -132,6 +145,18 @@ impl Deadlines {
     /// Ends every wait that was armed with [`Deadline::reset_idle`], now. Whoever waits looks once more for work first.
     pub fn expire_idle(&self) {
         for waker in self.wheel.take_idle() {
+            waker.wake();
+        }
+    }
+
+    /// Ends every wait of a group for good, now: its deadlines have passed and cannot be armed again.
+    pub fn cut(&self, group: u64) {
+        let mut wakers = Vec::new();
+        for (_, entry) in self.wheel.entries.borrow_mut().iter_mut().filter(|(_, entry)| entry.group == group) {
+            (entry.at, entry.is_cut) = (0, true);
+            wakers.extend(entry.waker.take());
+        }
+        for waker in wakers {
             waker.wake();
         }
     }
@@ -213,10 +238,22 @@ impl Deadline {
     }
 
     fn set(&self, at: u64) {
-        if let Some(entry) = self.wheel.entries.borrow_mut().get_mut(self.key) {
+        if let Some(entry) = self.wheel.entries.borrow_mut().get_mut(self.key).filter(|entry| !entry.is_cut) {
             entry.at = at;
             entry.is_idle = false;
         }
+    }
+
+    /// Makes it one of a group, any number but 0, that [`Deadlines::cut`] ends together.
+    pub fn join(&self, group: u64) {
+        if let Some(entry) = self.wheel.entries.borrow_mut().get_mut(self.key) {
+            entry.group = group;
+        }
+    }
+
+    /// Whether its group was cut.
+    pub fn is_cut(&self) -> bool {
+        self.wheel.entries.borrow().get(self.key).is_some_and(|entry| entry.is_cut)
     }
 
     /// Whether it has passed.
@@ -312,6 +349,22 @@ mod tests {
         assert_eq!(deadlines.len(), 1);
         drop(deadline);
         assert!(deadlines.is_empty());
+    }
+
+    #[test]
+    fn a_group_is_cut_for_good_and_no_other() {
+        let (count, deadlines) = (Arc::new(Count::default()), Deadlines::new(now()));
+        let waker = Waker::from(Arc::clone(&count));
+        let (cut, other) = (deadlines.unarmed(), deadlines.guard(TICK));
+        cut.join(7);
+        other.join(8);
+        assert!(cut.poll_expired(&Context::from_waker(&waker)).is_pending());
+        deadlines.cut(7);
+        assert!(cut.is_cut() && cut.is_expired() && !other.is_cut() && !other.is_expired());
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        cut.reset(TICK * 100);
+        cut.disarm();
+        assert!(cut.is_expired(), "it cannot be armed again");
     }
 
     #[test]

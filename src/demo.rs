@@ -114,7 +114,8 @@ impl Demo {
         let directory = tempfile::Builder::new().prefix("weirgate-demo-").tempdir()?;
         let (services, endpoints) = origin::start_all().await.context("cannot start the toy services")?;
         let setup = Setup::make(ports, endpoints)?;
-        let places = Places { state: directory.path().join("state"), socket: directory.path().join("control.sock") };
+        let (state, socket) = (directory.path().join("state"), directory.path().join("control.sock"));
+        let places = Places { state, socket, resolver: None };
         let daemon = Daemon::start(&places, default_workers(), Adopted::default()).await?;
         let welcome = Welcome::new(&setup, places.socket);
         let file = directory.path().join(WELCOME_FILE);

@@ -123,6 +123,8 @@ pub enum Fault {
     BadReply { endpoint: Arc<str>, what: &'static str },
     #[error("endpoint {endpoint} broke off in the middle of a reply: {what}")]
     ReplyCut { endpoint: Arc<str>, what: &'static str },
+    #[error("endpoint {endpoint} was drained and its deadline passed; {}", sent.words())]
+    CutOff { endpoint: Arc<str>, sent: Sent },
     /// Not a failure of the exchange: what a reply is judged as when the upstream retries on its status.
     #[error("endpoint {endpoint} answered {status}")]
     Answered { endpoint: Arc<str>, status: u16 },
@@ -196,6 +198,7 @@ impl Fault {
             Self::ReplyTimeout { sent, .. } => facts(504, Endpoint, sent.retry(), "reply-timeout", "Gateway timeout"),
             Self::BadReply { .. } => facts(502, Endpoint, Never, "bad-reply", "Bad gateway"),
             Self::ReplyCut { .. } => facts(502, Endpoint, Never, "reply-cut", "Bad gateway"),
+            Self::CutOff { sent, .. } => facts(503, Operator, sent.retry(), "cut-off", "Service unavailable"),
             Self::Answered { status, .. } => facts(*status, Endpoint, Retry::Idempotent, "answered", "Bad gateway"),
             Self::EndpointReset { .. } => facts(502, Endpoint, Never, "endpoint-reset", "Bad gateway"),
             Self::UntrustedProxy(_) => facts(403, Operator, Never, "untrusted-proxy", "Forbidden"),

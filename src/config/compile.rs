@@ -18,12 +18,14 @@ mod upstream;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weirgate_store::model::Model;
+use weirgate_store::model::{Discovery, Model};
 use weirgate_store::wire::Problem;
 
 use super::Snapshot;
 use super::problems::Problems;
+use super::snapshot::Upstream;
 use crate::observe::Meters;
+use crate::upstream::discovery::Found;
 use crate::upstream::health::State;
 
 /// What compiling needs besides the model.
@@ -35,6 +37,8 @@ pub struct Given<'a> {
     pub private_key: &'a dyn Fn(&str) -> Result<String, String>,
     /// The health that an endpoint had before the process started.
     pub restored: &'a dyn Fn(&str, &str) -> Option<State>,
+    /// The endpoints that this source has found for the upstream of that name.
+    pub found: &'a dyn Fn(&str, &Discovery) -> Found,
 }
 
 /// Compiles `model`, or says everything that is wrong with it.
@@ -49,8 +53,21 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
     let table = route::table(model, &mut problems);
     problems.into_result(()).and_then(|()| {
         let table = table.ok_or_else(Vec::new)?;
-        Ok(Snapshot { revision, listeners, table, routes, upstreams, certificates, limits })
+        Ok(Snapshot {
+            revision,
+            listeners: listeners.into(),
+            table: table.into(),
+            routes: routes.into(),
+            upstreams,
+            certificates: certificates.into(),
+            limits: limits.into(),
+        })
     })
+}
+
+/// Compiles one upstream anew, because other endpoints of it were found; `None` if the model has none of that name.
+pub fn compile_upstream(model: &Model, name: &str, given: &Given<'_>) -> Option<Upstream> {
+    upstream::again(model, name, given)
 }
 
 /// Names to places in a list.

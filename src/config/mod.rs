@@ -10,6 +10,8 @@ pub mod consumers;
 
 mod lead;
 
+pub mod membership;
+
 mod problems;
 
 pub mod snapshot;

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use weirgate_store::model::{ListenerProtocol, ProxyProtocol};
 
 use super::Lead;
+use super::membership::Membership;
 use crate::balance::Balance;
 use crate::observe::Meter;
 use crate::policy::{Policy, RateLimit};
@@ -23,19 +24,19 @@ use crate::upstream::health::{self, probe};
 use crate::upstream::retry;
 use crate::upstream::transport::Transport;
 
-/// One compiled configuration.
-#[derive(Debug)]
+/// One compiled configuration. Its parts are shared, so that one with another upstream costs no copy of the rest.
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     pub revision: u64,
-    pub listeners: HashMap<Arc<str>, Arc<Listener>>,
+    pub listeners: Arc<HashMap<Arc<str>, Arc<Listener>>>,
     /// Conditions to an index in `routes`.
-    pub table: Table<u32>,
-    pub routes: Vec<Route>,
+    pub table: Arc<Table<u32>>,
+    pub routes: Arc<Vec<Route>>,
     /// Indexed by [`Route::upstream`].
     pub upstreams: Vec<Arc<Upstream>>,
-    pub certificates: HashMap<Arc<str>, Arc<ServedCertificate>>,
+    pub certificates: Arc<HashMap<Arc<str>, Arc<ServedCertificate>>>,
     /// The limits of named policies, whose counters the next snapshot takes over.
-    pub limits: HashMap<Arc<str>, RateLimit>,
+    pub limits: Arc<HashMap<Arc<str>, RateLimit>>,
 }
 
 /// An address on which connections arrive.
@@ -106,6 +107,8 @@ pub struct Upstream {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// One per endpoint, in the same order.
     pub endpoint_meters: Vec<Arc<Meter>>,
+    /// Which of them are written, and where the others come from.
+    pub membership: Membership,
     /// How its endpoints are spoken to.
     pub transport: Arc<Transport>,
     pub retry: retry::Rules,
@@ -130,12 +133,12 @@ impl Snapshot {
     pub fn empty() -> Self {
         Self {
             revision: 0,
-            listeners: HashMap::new(),
-            table: Table::default(),
-            routes: Vec::new(),
+            listeners: Arc::default(),
+            table: Arc::default(),
+            routes: Arc::default(),
             upstreams: Vec::new(),
-            certificates: HashMap::new(),
-            limits: HashMap::new(),
+            certificates: Arc::default(),
+            limits: Arc::default(),
         }
     }
 

@@ -13,6 +13,8 @@ pub mod change;
 
 mod conflict;
 
+mod expiry;
+
 mod redact;
 
 pub mod refusal;
@@ -56,6 +58,8 @@ pub struct Control {
     instance: String,
     version: &'static str,
     started_ms: i64,
+    /// Whose turn it is to set or take back an override.
+    overriding: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -77,6 +81,7 @@ impl Control {
             instance: host_name(),
             version: env!("CARGO_PKG_VERSION"),
             started_ms: clock::wall_ms(),
+            overriding: tokio::sync::Mutex::new(()),
             stop: watch::Sender::new(false),
         })
     }
@@ -89,6 +94,7 @@ impl Control {
         let mut stopping = self.stopping();
         let appliance = Arc::clone(&self.appliance);
         let frames = frame::run(Arc::clone(&self.observer), move || appliance.connections());
+        let expiry = expiry::run(Arc::clone(&self));
         let service = api::router(self).into_make_service_with_connect_info::<Caller>();
         let stopped = async move {
             // An error says that the sender is gone, which is as good a reason to stop.
@@ -98,6 +104,7 @@ impl Control {
         tokio::select! {
             served = serving.into_future() => served,
             () = frames => Ok(()),
+            () = expiry => Ok(()),
         }
     }
 

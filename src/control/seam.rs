@@ -5,10 +5,11 @@
 //! fail, committing is everything that cannot: between the two the change is made durable.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use weirgate_store::model::{Model, Name};
+use weirgate_store::model::{Endpoint, Model, Name};
 use weirgate_store::wire::{
     CanaryStatus, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
     ListenerStatus, Problem, UpstreamStatus,
@@ -36,6 +37,39 @@ pub enum KeyChange {
     Issued { consumer: Name, hashes: Vec<[u8; 32]>, expires_ms: Option<i64> },
     /// This hash proves nobody any more.
     Revoked { hash: [u8; 32] },
+}
+
+/// Why an override is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Expired,
+    /// What is still in flight is to be cut.
+    Deadline,
+}
+
+/// An override whose time has come.
+#[derive(Clone, Debug)]
+pub struct DueOverride {
+    pub upstream: String,
+    pub address: String,
+    pub set: EndpointOverride,
+    pub due: Due,
+}
+
+/// What a registration did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// There is another endpoint now, or it has another weight or zone.
+    New,
+    Renewed,
+}
+
+/// Why an endpoint cannot register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRegistered {
+    /// The upstream does not exist, or takes no registrations.
+    NoLease,
+    TooMany,
 }
 
 /// The running gateway.
@@ -67,6 +101,30 @@ pub trait Appliance: Send + Sync {
 
     /// Sets or takes back an override of one endpoint; `None` if there is no such endpoint.
     fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus>;
+
+    /// One endpoint, written or found.
+    fn endpoint(&self, upstream: &str, address: &str) -> Option<EndpointStatus>;
+
+    /// Overrides that have expired or whose drain deadline has passed by `now_ms`. A deadline is named once.
+    fn due_overrides(&self, now_ms: i64) -> Vec<DueOverride>;
+
+    /// Ends what is in flight to an endpoint; how much that was.
+    fn cut(&self, upstream: &str, address: &str) -> Later<'_, u32>;
+
+    /// An endpoint registers itself, or renews that, until `expires_ms`.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn register(
+        &self,
+        upstream: &str,
+        endpoint: Endpoint,
+        expires_ms: i64,
+        owner: &str,
+    ) -> Result<Registration, NotRegistered>;
+
+    /// An endpoint goes before its lease ends; false if it holds none.
+    fn unregister(&self, upstream: &str, address: SocketAddr) -> bool;
 
     /// What would happen to a request.
     ///

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A gateway without a data path, for the tests of this module: it does what it is asked and remembers it.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use weirgate_store::model::{Kind, Model};
+use weirgate_store::model::{Endpoint, Kind, Model};
 use weirgate_store::wire::{
     ConnectionInfo, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
     ProblemCode,
 };
 
-use super::seam::{Appliance, KeyChange, Later, Prepared, Vitals};
+use super::seam::{Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, Vitals};
 
 /// A listener of this name cannot be bound.
 pub(super) const TAKEN: &str = "taken";
@@ -106,6 +107,26 @@ impl Appliance for Gateway {
             overridden: Some(set),
             ..EndpointStatus::default()
         })
+    }
+
+    fn endpoint(&self, _: &str, _: &str) -> Option<EndpointStatus> {
+        None
+    }
+
+    fn due_overrides(&self, _: i64) -> Vec<DueOverride> {
+        Vec::new()
+    }
+
+    fn cut(&self, _: &str, _: &str) -> Later<'_, u32> {
+        Box::pin(async { 0 })
+    }
+
+    fn register(&self, _: &str, _: Endpoint, _: i64, _: &str) -> Result<Registration, NotRegistered> {
+        Err(NotRegistered::TooMany)
+    }
+
+    fn unregister(&self, _: &str, _: SocketAddr) -> bool {
+        false
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {

@@ -286,6 +286,22 @@ async fn an_override_is_kept_set_and_audited() {
 }
 
 #[tokio::test]
+async fn connections_are_listed_within_bounds_and_ended() {
+    let daemon = Daemon::start().await;
+    let (status, list) = daemon.get("/v1/connections?listener=web&limit=2").await;
+    let ids: Vec<_> = list.as_array().expect("a list").iter().map(|info| info["id"].as_u64()).collect();
+    assert_eq!((status, ids, &list[0]["listener"]), (200, vec![Some(3), Some(2)], &json!("web")));
+    for bad in ["limit=0", "limit=1001", "limit=x", "colour=red"] {
+        assert_eq!(daemon.get(&format!("/v1/connections?{bad}")).await.0, 400, "row {bad}");
+    }
+    assert_eq!(daemon.text("DELETE /v1/connections/3", "").await.0, 204);
+    assert_eq!(daemon.text("DELETE /v1/connections/99", "").await.0, 404);
+    assert_eq!(daemon.text("DELETE /v1/connections/x", "").await.0, 400);
+    let (_, audit) = daemon.get("/v1/audit").await;
+    assert_eq!((&audit[0]["verb"], &audit[0]["detail"]), (&json!("kill"), &json!("connection 3")));
+}
+
+#[tokio::test]
 async fn status_and_metrics_tell_what_runs() {
     let daemon = Daemon::start().await;
     daemon.furnish().await;

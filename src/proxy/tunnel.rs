@@ -50,6 +50,9 @@ pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply
     presence.protocol.set(if status == 101 { "websocket" } else { "connect" });
     *presence.endpoint.borrow_mut() = journey.destination();
     let idle = journey.worker.deadlines.guard(patience);
+    if let Some(in_flight) = &journey.in_flight {
+        idle.join(in_flight.endpoint());
+    }
     relay(&mut client, &mut endpoint, &mut journey, &Silence { deadline: idle, patience }).await;
 }
 

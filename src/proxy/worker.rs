@@ -180,10 +180,20 @@ impl Worker {
         let (deadlines, buffers) = (self.deadlines.clone(), self.pool_buffers.clone());
         let transport = Arc::clone(&upstream.transport);
         let pool = Pool::new(Arc::clone(&endpoint.name), endpoint.address, transport, deadlines, buffers);
+        pool.join(endpoint.live.id);
         if let Some(before) = all.insert(endpoint.live.id, Rc::clone(&pool)) {
             before.close_all();
         }
         pool
+    }
+
+    /// Ends what is in flight to an endpoint, by its [`Live::id`](crate::upstream::endpoint::Live::id), and closes what
+    /// is not.
+    pub fn cut(&self, endpoint: u64) {
+        if let Some(pool) = self.pools.borrow().get(&endpoint) {
+            pool.close_all();
+        }
+        self.deadlines.cut(endpoint);
     }
 
     /// Closes connections that have been unused too long, for ever. The worker spawns it.

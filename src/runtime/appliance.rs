@@ -4,6 +4,10 @@
 //! Preparing does everything that can fail and touches nothing live; committing cannot fail. One change is prepared and
 //! committed at a time: the control side's owner of changes sees to that.
 
+mod members;
+
+mod overrides;
+
 mod prepare;
 
 mod seam;
@@ -18,10 +22,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use weirgate_store::model::Model;
-use weirgate_store::wire::{ConnectionInfo, EndpointOverride, OverrideMode};
+use weirgate_store::wire::{ConnectionInfo, EndpointOverride};
 
 pub use self::prepare::Ready;
 use super::checker::{Checker, Tellings};
+use super::discovery::{self, Discovered, Finder};
 use super::workers::Workers;
 use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
@@ -32,7 +37,6 @@ use crate::observe::Observer;
 use crate::policy::Hash;
 use crate::proxy::census::Wanted;
 use crate::proxy::worker::Shared;
-use crate::upstream::endpoint::Mode;
 use crate::upstream::health::State;
 
 /// Reads the private key with a fingerprint, in PEM form.
@@ -49,6 +53,7 @@ pub struct Remembered {
     /// By upstream and address.
     pub health: HashMap<(String, String), State>,
     pub overrides: HashMap<(String, String), EndpointOverride>,
+    pub discovery: discovery::Remembered,
 }
 
 /// The running gateway.
@@ -63,19 +68,27 @@ pub struct Gateway {
     snapshots: watch::Sender<Arc<Snapshot>>,
     tellings: watch::Receiver<Tellings>,
     draining: AtomicBool,
+    /// What discovery knows; its lock is held for a few map operations and never over a wait.
+    discovered: Mutex<Discovered>,
+    /// Whether the store has all of that.
+    are_found_kept: AtomicBool,
+    /// Whose turn it is to swap the snapshot. Taken before any other lock.
+    turn: Mutex<()>,
     /// Since when an endpoint is as it is that no check has told anything about yet.
     started_ms: i64,
 }
 
 /// What only the control side touches. The lock is held for the length of a few map operations and never over a wait.
 struct ControlState {
+    /// What runs.
+    model: Arc<Model>,
     adopted: Adopted,
     /// Real address of each open listener, and the one in the configuration.
     listening: HashMap<Arc<str>, Listening>,
     consumers: Consumers,
     /// Health from before the start; forgotten after the first model runs.
     health: HashMap<(String, String), State>,
-    overrides: HashMap<(String, String), EndpointOverride>,
+    overrides: overrides::Overrides,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,12 +103,14 @@ impl Gateway {
     pub fn start(worker_count: usize, remembered: Remembered) -> std::io::Result<Arc<Self>> {
         let observer = Arc::new(Observer::new(worker_count));
         let consumers = Consumers::new(remembered.key_secret, remembered.issued);
+        let discovery::Remembered { resolver, found, leases } = remembered.discovery;
         let mut state = ControlState {
+            model: Arc::default(),
             adopted: remembered.sockets,
             listening: HashMap::new(),
             consumers,
             health: remembered.health,
-            overrides: remembered.overrides,
+            overrides: overrides::Overrides::restored(remembered.overrides),
         };
         let directory = state.consumers.adopt(&Model::default(), &observer.meters);
         let nothing = Arc::new(Snapshot::empty());
@@ -103,8 +118,9 @@ impl Gateway {
         let workers = Workers::start(worker_count, &shared)?;
         let (snapshots, seen) = watch::channel(nothing);
         let (told, tellings) = watch::channel(Tellings::new());
+        let looked_at = seen.clone();
         tokio::spawn(Checker::new(Arc::clone(&observer), told).run(seen));
-        Ok(Arc::new(Self {
+        let gateway = Arc::new(Self {
             shared,
             observer,
             workers: tokio::sync::RwLock::new(Some(workers)),
@@ -114,8 +130,13 @@ impl Gateway {
             snapshots,
             tellings,
             draining: AtomicBool::new(false),
+            discovered: Mutex::new(Discovered::restored(found, leases)),
+            are_found_kept: AtomicBool::new(true),
+            turn: Mutex::new(()),
             started_ms: clock::wall_ms(),
-        }))
+        });
+        tokio::spawn(Finder::new(Arc::downgrade(&gateway), resolver).run(looked_at));
+        Ok(gateway)
     }
 
     pub fn observer(&self) -> &Arc<Observer> {
@@ -139,27 +160,6 @@ impl Gateway {
         let counted = Arc::clone(&self.shared.directory().meters);
         let directory: Directory = self.state().consumers.revoke(hash, counted);
         self.shared.set_directory(Arc::new(directory));
-    }
-
-    /// Sets an endpoint aside, gives it another weight, or takes that back. False if there is no such endpoint.
-    pub fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> bool {
-        let snapshot = self.shared.snapshot();
-        let Some(endpoint) = snapshot
-            .upstream(upstream)
-            .and_then(|upstream| upstream.endpoints.iter().find(|endpoint| &*endpoint.name == address))
-        else {
-            return false;
-        };
-        endpoint.live.set_mode(mode_of(set.mode));
-        endpoint.live.set_weight(set.weight.unwrap_or(endpoint.weight));
-        let key = (upstream.to_owned(), address.to_owned());
-        let mut state = self.state();
-        if set.mode == OverrideMode::Ready && set.weight.is_none() {
-            state.overrides.remove(&key);
-        } else {
-            state.overrides.insert(key, set);
-        }
-        true
     }
 
     /// Client connections and UDP sessions, the newest first.
@@ -212,13 +212,5 @@ impl Gateway {
     fn state(&self) -> MutexGuard<'_, ControlState> {
         // A panic while it was held cannot have left a map half-changed.
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn mode_of(mode: OverrideMode) -> Mode {
-    match mode {
-        OverrideMode::Ready => Mode::Ready,
-        OverrideMode::Drain => Mode::Drain,
-        OverrideMode::Maint => Mode::Maintenance,
     }
 }

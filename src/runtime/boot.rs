@@ -6,6 +6,7 @@
 //! keep what was learnt, close the store. Forwarding never waits for the store to be well.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use weirgate_store::wire::{ChangeRequest, Edit, EndpointHealth, Problem, StoreHe
 use weirgate_store::{files, parse, text};
 
 use super::appliance::{Gateway, Remembered};
-use super::memory;
+use super::{discovery, memory};
 use crate::config::consumers::{Issued, Restored};
 use crate::control::Control;
 use crate::control::socket::ControlSocket;
@@ -29,6 +30,8 @@ use crate::upstream::health::State;
 pub struct Places {
     pub state: PathBuf,
     pub socket: PathBuf,
+    /// The only name server that discovery asks, instead of those of the system.
+    pub resolver: Option<SocketAddr>,
 }
 
 /// A running daemon.
@@ -37,7 +40,7 @@ pub struct Daemon {
     pub gateway: Arc<Gateway>,
     pub control: Arc<Control>,
     serving: JoinHandle<std::io::Result<()>>,
-    keeping: JoinHandle<()>,
+    keeping: [JoinHandle<()>; 2],
 }
 
 impl Daemon {
@@ -54,13 +57,16 @@ impl Daemon {
             anyhow::bail!("{state} is in use by another weirgate ({holder}); stop it, or give another --state");
         }
         tell_store(&store);
-        let remembered = remember(&store, sockets).await?;
+        let remembered = remember(&store, sockets, places.resolver).await?;
         let gateway = Gateway::start(workers, remembered).context("cannot start the workers")?;
         let socket = ControlSocket::bind(&places.socket)?;
         let observer = Arc::clone(gateway.observer());
         let control = Control::start(Arc::clone(&gateway) as _, store.clone(), observer).await;
         let serving = tokio::spawn(Arc::clone(&control).serve(socket));
-        let keeping = tokio::spawn(memory::keep_health(Arc::clone(&gateway), store));
+        let keeping = [
+            tokio::spawn(memory::keep_health(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(memory::keep_found(Arc::clone(&gateway), store)),
+        ];
         Ok(Self { gateway, control, serving, keeping })
     }
 
@@ -116,7 +122,7 @@ impl Daemon {
     pub async fn stop(self, limit: Duration) {
         self.gateway.drain(limit).await;
         self.control.stop();
-        self.keeping.abort();
+        self.keeping.iter().for_each(JoinHandle::abort);
         let store = self.control.store.clone();
         memory::keep_now(&self.gateway, &store).await;
         match self.serving.await {
@@ -151,7 +157,7 @@ fn tell_store(store: &Store) {
 }
 
 /// What the store knows from before.
-async fn remember(store: &Store, sockets: Adopted) -> anyhow::Result<Remembered> {
+async fn remember(store: &Store, sockets: Adopted, resolver: Option<SocketAddr>) -> anyhow::Result<Remembered> {
     let keyring = store.keyring();
     let mut issued = Restored::default();
     let mut cursor = None;
@@ -189,5 +195,10 @@ async fn remember(store: &Store, sockets: Adopted) -> anyhow::Result<Remembered>
         issued,
         health: health.into_iter().map(|one| ((one.upstream, one.address), state(one.health))).collect(),
         overrides: overrides.into_iter().map(|one| ((one.upstream, one.address), one.entry)).collect::<HashMap<_, _>>(),
+        discovery: discovery::Remembered {
+            resolver,
+            found: store.found().await.unwrap_or_default(),
+            leases: store.leases().await.unwrap_or_default(),
+        },
     })
 }

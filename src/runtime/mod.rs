@@ -2,13 +2,15 @@
 //! The threads and their lives: workers, the control runtime, the store, and the way from start to stop.
 //!
 //! `run` is the command, `boot` the order of a start and a stop, `workers` the data path's threads, `appliance` what the control side may do to
-//! them, `checker` the health checks, `memory` what outlives the process. The only module that knows all others.
+//! them, `checker` the health checks, `discovery` the search for endpoints, `memory` what outlives the process. The only module that knows all others.
 
 pub mod appliance;
 
 pub mod boot;
 
 pub mod checker;
+
+pub mod discovery;
 
 pub mod log;
 

@@ -41,7 +41,7 @@ async fn live(options: &RunOptions, sockets: Adopted) -> anyhow::Result<()> {
     // Before anything that takes time, so that an early signal is not a kill.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let places = Places { state: options.state.clone(), socket: options.socket.clone() };
+    let places = Places { state: options.state.clone(), socket: options.socket.clone(), resolver: options.resolver };
     let workers = options.workers.unwrap_or_else(default_workers);
     let daemon = Daemon::start(&places, workers, sockets).await?;
     if let Some(file) = &options.apply

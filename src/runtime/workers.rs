@@ -35,6 +35,8 @@ pub enum Command {
     Connections { wanted: Wanted, reply: oneshot::Sender<Vec<ConnectionInfo>> },
     /// End the connection with this number, and say whether there was one.
     Kill { id: u64, reply: oneshot::Sender<bool> },
+    /// End what is in flight to the endpoint with this [`Live::id`](crate::upstream::endpoint::Live::id).
+    Cut { endpoint: u64 },
     /// Accept no more, finish what is under way, and end after at most this time.
     Drain { limit: Duration },
 }
@@ -103,6 +105,13 @@ impl Workers {
         answer.await.unwrap_or(false)
     }
 
+    /// Ends what is in flight to an endpoint.
+    pub async fn cut(&self, endpoint: u64) {
+        for handle in &self.handles {
+            handle.tell(Command::Cut { endpoint }).await;
+        }
+    }
+
     /// Lets all workers finish what is under way, for at most `limit`, and waits for their end.
     pub async fn drain(self, limit: Duration) {
         for handle in &self.handles {
@@ -160,6 +169,7 @@ async fn live(index: usize, shared: Arc<Shared>, mut queue: mpsc::Receiver<Comma
             // Whoever asked may have stopped waiting.
             Command::Connections { wanted, reply } => drop(reply.send(worker.census.list(&wanted))),
             Command::Kill { id, reply } => drop(reply.send(worker.census.kill(id))),
+            Command::Cut { endpoint } => worker.cut(endpoint),
             Command::Drain { limit } => {
                 listeners.values().for_each(|stop| stop.notify_waiters());
                 return drain(&worker, limit).await;

@@ -319,13 +319,18 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
                 deadline.disarm();
                 self.is_paused = true;
             }
-            return Poll::Pending;
+            // Disarmed, it passes only if the endpoint is cut off.
+            ready!(deadline.poll_expired(cx));
+            return Poll::Ready(Err(self.cut_off(connection)));
         }
         if self.is_paused {
             deadline.reset(self.patience.reply);
             self.is_paused = false;
         }
         ready!(deadline.poll_expired(cx));
+        if deadline.is_cut() {
+            return Poll::Ready(Err(self.cut_off(connection)));
+        }
         if self.upload.is_held() {
             self.upload.release();
             deadline.reset(self.patience.reply);
@@ -333,6 +338,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
         }
         let (after, sent) = (self.patience.reply, self.upload.sent());
         Poll::Ready(Err(Fault::ReplyTimeout { endpoint: connection.endpoint(), after, sent }))
+    }
+
+    #[cold]
+    fn cut_off(&self, connection: &Connection) -> Fault {
+        Fault::CutOff { endpoint: connection.endpoint(), sent: self.upload.sent() }
     }
 
     /// The final head, if it is in the buffer; informational ones before it are taken out on the way.

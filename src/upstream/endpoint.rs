@@ -133,6 +133,13 @@ pub struct InFlight {
     live: Arc<Live>,
 }
 
+impl InFlight {
+    /// [`Live::id`] of the endpoint.
+    pub fn endpoint(&self) -> u64 {
+        self.live.id
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.live.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -2,12 +2,14 @@
 //! The side of the endpoints: connections to them, which of them live, and when to try another.
 //!
 //! `endpoint` is the live state that workers and the control side share; `connect`, `pool` and `connection` belong to
-//! one worker and are never shared; `health` and `retry` decide and do no I/O (but for the probe). Nothing here knows
+//! one worker and are never shared; `discovery`, `health` and `retry` decide and do no I/O (but for the probe). Nothing here knows
 //! a route or a policy.
 
 pub mod connect;
 
 pub mod connection;
+
+pub mod discovery;
 
 pub mod endpoint;
 

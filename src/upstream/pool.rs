@@ -118,6 +118,8 @@ pub struct Pool {
     open: Rc<Cell<usize>>,
     /// Connections that are being opened ahead of need.
     warming: Cell<usize>,
+    /// What the deadlines of its connections are cut by.
+    group: Cell<u64>,
     /// Connections of an earlier generation are not taken back.
     generation: Cell<u32>,
     /// The idle limit that the endpoint stated in its `Keep-Alive` field.
@@ -177,6 +179,7 @@ impl Pool {
             multiplexed: Multiplexed::default(),
             open: Rc::default(),
             warming: Cell::new(0),
+            group: Cell::new(0),
             generation: Cell::new(0),
             stated: Cell::new(None),
             observed: Cell::new(None),
@@ -206,6 +209,10 @@ impl Pool {
         &self.deadlines
     }
 
+    pub(super) fn group(&self) -> u64 {
+        self.group.get()
+    }
+
     pub(super) fn generation(&self) -> u32 {
         self.generation.get()
     }
@@ -230,6 +237,11 @@ impl Pool {
         self.idle.borrow().len()
     }
 
+    /// Connections that are opened from now on end when this group of deadlines is cut.
+    pub fn join(&self, group: u64) {
+        self.group.set(group);
+    }
+
     /// Opens a connection.
     pub async fn connect(self: &Rc<Self>, timeout: Duration) -> Result<Connection, Fault> {
         self.connect_as(None, timeout).await
@@ -245,6 +257,7 @@ impl Pool {
     async fn open_socket(&self, named: Option<Named>, timeout: Duration) -> Result<Socket, Fault> {
         let open = Open::new(&self.open);
         let deadline = self.deadlines.guard(timeout);
+        deadline.join(self.group.get());
         let opened = connect::open(self.address, &self.transport, named, &deadline).await;
         let stream = opened.map_err(|error| self.unconnected(error, timeout))?;
         deadline.disarm();

@@ -17,6 +17,9 @@ use super::upload::{Stopped, Upload};
 use crate::fault::Fault;
 use crate::protocol::http1::{Decoded, Decoder};
 
+/// Why a reply ends whose endpoint was drained for long enough.
+pub(super) const CUT_OFF: &str = "its drain deadline passed";
+
 /// A reply body.
 #[derive(Debug)]
 pub struct ReplyBody<B> {
@@ -168,6 +171,9 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for ReplyBody<B> {
 
 impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Live<B> {
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, Fault>> {
+        if self.connection.socket.deadline.is_cut() {
+            return Poll::Ready(Err(self.connection.reply_cut(CUT_OFF)));
+        }
         self.send_on(cx)?;
         loop {
             if let Some(step) = self.decode()? {
@@ -217,15 +223,17 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Live<B> {
 
     fn poll_silence(&mut self, cx: &Context<'_>) -> Poll<Result<Step, Fault>> {
         if self.upload.waits_for_client() {
-            // The endpoint may be waiting for the client, whose own deadline runs.
+            // The endpoint may be waiting for the client, whose own deadline runs. Ours only passes if it is cut off.
             self.is_waiting = false;
-            return Poll::Pending;
+            self.connection.socket.deadline.disarm();
+            return self.connection.socket.deadline.poll_expired(cx).map(|()| Err(self.connection.reply_cut(CUT_OFF)));
         }
         let deadline = &self.connection.socket.deadline;
         if !self.is_waiting {
             deadline.reset(self.silence);
             self.is_waiting = true;
         }
-        deadline.poll_expired(cx).map(|()| Err(self.connection.reply_cut("it was silent for too long")))
+        let why = if deadline.is_cut() { CUT_OFF } else { "it was silent for too long" };
+        deadline.poll_expired(cx).map(|()| Err(self.connection.reply_cut(why)))
     }
 }

@@ -13,6 +13,8 @@ mod auth;
 
 mod connect;
 
+mod discovery;
+
 mod drain;
 
 mod endpoint_h2;
@@ -30,6 +32,8 @@ mod limit;
 mod passthrough;
 
 mod proxy_protocol;
+
+mod overrides;
 
 mod refusals;
 

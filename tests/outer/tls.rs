@@ -123,3 +123,30 @@ fn http2_takes_ten_thousand_requests_without_an_error() {
     let said = output_of(Command::new(nghttp).args(["-v", "--no-dep", &format!("https://{}/", daemon.web())]));
     assert!(said.contains(":status: 200") && said.contains("END_STREAM"), "{said}");
 }
+
+#[test]
+fn what_is_passed_on_unopened_is_opened_by_the_endpoint_alone() {
+    let origin = Origin::named("one");
+    let inside = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let mut daemon = Daemon::prepared(&format!(
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocol = \"tls\"\nsni = {{ \"*.first.test\" = \"inside\" }}\n\
+         [listeners.inside]\naddress = \"{inside}\"\nprotocol = \"https\"\ncertificates = [\"first\"]\n\
+         [certificates.first]\nchain = \"first.pem\"\nkey = \"first.key\"\n{}{}[routes.all]\nupstream = \"shop\"\n",
+        upstream("shop", &[origin.address]),
+        upstream("inside", &[inside])
+    ));
+    if !certificate(daemon.home.path(), "first", "DNS:*.first.test") {
+        return;
+    }
+    daemon.launch(daemon.command().arg("--apply").arg(daemon.path("gate.toml")));
+    for (arguments, wanted) in [
+        (&["-servername", "a.first.test", "-alpn", "h2"][..], &["CN = first", "ALPN protocol: h2"][..]),
+        (&["-servername", "a.first.test", "-tls1_2"], &["CN = first", "TLSv1.2"]),
+        (&["-servername", "other.test"], &["unrecognized name"]),
+        (&["-noservername"], &["unrecognized name"]),
+    ] {
+        let said = handshake(&daemon, arguments).replace("CN=", "CN = ");
+        assert!(wanted.iter().all(|one| said.contains(one)), "row {arguments:?}: no {wanted:?} in:\n{said}");
+    }
+    daemon.stop();
+}

@@ -15,6 +15,7 @@ use super::listener::Certificates;
 use super::transport::transport;
 use super::{Given, Indices};
 use crate::balance::Balance;
+use crate::config::membership::Membership;
 use crate::config::problems::Problems;
 use crate::config::snapshot::{HealthPlan, Upstream};
 use crate::observe::Metered;
@@ -45,6 +46,14 @@ pub(super) fn upstreams(
     (all, indices)
 }
 
+/// One upstream with the endpoints that are known now.
+pub(super) fn again(model: &Model, name: &str, given: &Given<'_>) -> Option<Upstream> {
+    let upstream = model.upstreams.get(name)?;
+    let earlier = given.previous.and_then(|snapshot| snapshot.upstream(name))?;
+    let transport = Arc::clone(&earlier.transport);
+    Some(one(&Arc::from(name), upstream, transport, Some(earlier), given))
+}
+
 /// The upstreams that run now, by name: a search per upstream would be quadratic.
 fn earlier<'s>(given: &Given<'s>) -> HashMap<&'s str, &'s Arc<Upstream>> {
     let upstreams = given.previous.map(|snapshot| snapshot.upstreams.as_slice()).unwrap_or_default();
@@ -67,7 +76,8 @@ fn one(
         };
         Arc::new(Endpoint::new(written.address, written.weight, written.backup, live))
     };
-    let endpoints: Vec<_> = upstream.endpoints.iter().map(endpoint).collect();
+    let (members, membership) = Membership::of(name, upstream, given.found);
+    let endpoints: Vec<_> = members.iter().map(endpoint).collect();
     let meter = |endpoint: &Arc<Endpoint>| given.meters.meter(Metered::Endpoint, &format!("{name}/{}", endpoint.name));
     Upstream {
         id: earlier.map_or_else(next_id, |upstream| upstream.id),
@@ -76,6 +86,7 @@ fn one(
         endpoint_meters: endpoints.iter().map(meter).collect(),
         endpoints,
         transport,
+        membership,
         retry: retry_rules(&upstream.retry),
         connect: upstream.timeouts.connect.0,
         response: upstream.timeouts.response.0,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control API: every operation in one list, and the router made from it.
 //!
-//! `objects`, `edits`, `keys`, `state` and `events` hold the handlers by subject; `operation` guards each; `openapi`
+//! `objects`, `edits`, `keys`, `state`, `endpoints` and `events` hold the handlers by subject; `operation` guards each; `openapi`
 //! describes the same list. Whatever goes wrong, also in a path or a body, is answered as problem JSON.
 
 mod connections;
 
 mod edits;
+
+mod endpoints;
 
 mod events;
 
@@ -35,6 +37,7 @@ use super::Control;
 use super::refusal::Refusal;
 use operation::Operation;
 
+pub(super) use endpoints::{taken_back, words};
 pub use extract::BODY_BYTES_MAX;
 pub use keys::IMPORT_BYTES_MAX;
 pub use operation::TIME_LIMIT;
@@ -43,6 +46,7 @@ pub use operation::TIME_LIMIT;
 fn operations() -> Vec<Operation> {
     let mut all = state::operations();
     all.extend(connections::operations());
+    all.extend(endpoints::operations());
     all.extend(objects::operations());
     all.extend(keys::operations());
     all.extend(edits::operations());

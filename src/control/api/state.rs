@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What runs now: status, metrics, failures, the audit, explain; and the overrides an operator sets on an endpoint.
+//! What runs now: status, metrics, failures, the audit, explain.
 
 use std::sync::Arc;
 
@@ -7,28 +7,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::IntoResponse;
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::Serialize;
 use weirgate_store::engine::AuditEntry;
-use weirgate_store::model::WEIGHT_MAX;
-use weirgate_store::wire::{
-    EndpointOverride, EndpointStatus, ExchangeRecord, ExplainReply, ExplainRequest, OverrideMode, OverrideRequest,
-    StatusReply, StoreHealth,
-};
+use weirgate_store::wire::{ExchangeRecord, ExplainReply, ExplainRequest, StatusReply, StoreHealth};
 
-use super::extract::{Asker, Document, Named};
+use super::extract::{Asker, Document};
 use super::operation::Operation;
 use crate::clock;
+use crate::control::Control;
 use crate::control::refusal::Refusal;
-use crate::control::{Control, to_the_end};
 use crate::observe::metrics;
 
 /// Lines of the audit that one answer holds.
 const AUDIT_LINES: usize = 500;
-
-/// Longest reason of an override.
-const REASON_BYTES_MAX: usize = 256;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -43,14 +36,6 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::look(Method::POST, "/v1/explain", "What would happen to a request", post(explain))
             .takes::<ExplainRequest>()
             .gives::<ExplainReply>(),
-        Operation::change(
-            Method::PUT,
-            "/v1/upstreams/{name}/endpoints/{address}/override",
-            "Drain an endpoint, take it out, give it another weight, or take that back",
-            put(override_endpoint),
-        )
-        .takes::<OverrideRequest>()
-        .gives::<EndpointStatus>(),
     ]
 }
 
@@ -124,55 +109,4 @@ async fn explain(
     Document(request): Document<ExplainRequest>,
 ) -> Result<Json<ExplainReply>, Refusal> {
     control.appliance.explain(&request).map(Json).map_err(Refusal::Malformed)
-}
-
-async fn override_endpoint(
-    State(control): State<Arc<Control>>,
-    asker: Asker,
-    Named((upstream, address)): Named<(String, String)>,
-    Document(request): Document<OverrideRequest>,
-) -> Result<Json<EndpointStatus>, Refusal> {
-    let OverrideRequest { mode, weight, reason, .. } = request;
-    if weight.is_some_and(|weight| weight > WEIGHT_MAX) {
-        return Err(Refusal::Malformed(format!("a weight is a whole number from 0 to {WEIGHT_MAX}")));
-    }
-    if reason.len() > REASON_BYTES_MAX {
-        return Err(Refusal::Malformed(format!("the reason is longer than {REASON_BYTES_MAX} bytes")));
-    }
-    exists(&control, &upstream, &address)?;
-    to_the_end(async move {
-        let set = EndpointOverride {
-            mode,
-            weight,
-            owner: asker.author.clone(),
-            reason,
-            since_ms: clock::wall_ms(),
-            ..EndpointOverride::default()
-        };
-        let kept = if mode == OverrideMode::Ready && weight.is_none() {
-            control.store.delete_override(&upstream, &address).await
-        } else {
-            control.store.put_override(&upstream, &address, &set).await
-        };
-        kept?;
-        let status = control.appliance.set_override(&upstream, &address, set);
-        let status = status.ok_or_else(|| no_endpoint(&upstream, &address))?;
-        let words = weight.map_or_else(String::new, |weight| format!(", weight {weight}"));
-        let mode = format!("{mode:?}").to_lowercase();
-        control.audit(asker.author, "override", format!("{mode}{words} of {upstream}/{address}")).await;
-        Ok(Json(status))
-    })
-    .await
-}
-
-fn exists(control: &Control, upstream: &str, address: &str) -> Result<(), Refusal> {
-    let running = control.changes.running();
-    let group = running.model.upstreams.get(upstream);
-    let found = group.is_some_and(|group| group.endpoints.iter().any(|e| e.address.to_string() == address));
-    if found { Ok(()) } else { Err(no_endpoint(upstream, address)) }
-}
-
-fn no_endpoint(upstream: &str, address: &str) -> Refusal {
-    let (upstream, address) = (upstream.escape_debug(), address.escape_debug());
-    Refusal::Missing(format!("upstream \"{upstream}\" has no endpoint \"{address}\"; GET /v1/status lists them"))
 }

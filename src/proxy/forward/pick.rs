@@ -47,7 +47,7 @@ fn nobody(journey: &Journey, upstream: &Upstream) -> Fault {
 pub(in super::super) fn nobody_of(upstream: &Upstream) -> Fault {
     let upstream_name = Arc::clone(&upstream.name);
     if upstream.endpoints.is_empty() {
-        return Fault::NoEndpoint { upstream: upstream_name, reason: "it has no endpoint".to_owned() };
+        return Fault::NoEndpoint { upstream: upstream_name, reason: upstream.membership.nobody() };
     }
     let why = |endpoint: &Arc<Endpoint>| {
         let state = match (endpoint.live.mode(), endpoint.live.weight()) {

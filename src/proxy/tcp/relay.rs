@@ -40,6 +40,7 @@ pub(super) async fn run(
     let (mut up, mut down) = (Direction::new(pipes), Direction::new(pipes));
     let patience = passage.listener.tunnel;
     let idle = worker.deadlines.guard(patience);
+    let mut cutting = Cutting { client, server, is_over: false };
     let outcome = poll_fn(|cx| {
         let mut moved = 0;
         let upward = up.poll(cx, client, server, &mut moved);
@@ -58,11 +59,25 @@ pub(super) async fn run(
         }
     })
     .await;
-    if matches!(outcome, Err(Fault::ClientReset | Fault::EndpointReset { .. })) {
-        abort(client);
-        abort(server);
-    }
+    cutting.is_over = matches!(outcome, Ok(()) | Err(Fault::TunnelIdle(_)));
     outcome
+}
+
+/// Resets both sides unless it is over: when one of them was reset, when an operator ends it, when a shutdown cannot
+/// wait any longer.
+struct Cutting<'a> {
+    client: &'a TcpStream,
+    server: &'a TcpStream,
+    is_over: bool,
+}
+
+impl Drop for Cutting<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            abort(self.client);
+            abort(self.server);
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

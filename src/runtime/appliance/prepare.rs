@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use weirgate_store::model::{self, ListenerProtocol, Model};
-use weirgate_store::wire::{Effects, EndpointOverride, Problem, ProblemCode};
+use weirgate_store::wire::{Effects, Problem, ProblemCode};
 
-use super::{Gateway, Listening, mode_of};
+use super::{Gateway, Listening};
 use crate::config::compile::{Given, compile};
-use crate::config::snapshot::Snapshot;
+use crate::config::snapshot::{Snapshot, Upstream};
 use crate::listener::handover;
 use crate::listener::socket::{Ours, Reserved, Transport, bind_remedy, reserve};
 use crate::observe::Metered;
@@ -39,6 +39,7 @@ impl Gateway {
             previous: (!running.is_empty()).then_some(&*running),
             private_key: &*self.private_keys,
             restored: &|upstream, address| health.get(&(upstream.to_owned(), address.to_owned())).copied(),
+            found: &|upstream, source| self.discovered().found(upstream, source),
         };
         let compiled = compile(&model, revision, &given);
         let reserved = self.reserve(&model);
@@ -139,50 +140,49 @@ impl Ready {
     /// Runs it.
     pub async fn commit(self) {
         let Self { gateway, model, snapshot, opened, closed, .. } = self;
-        let snapshot = Arc::new(snapshot);
-        let directory = {
-            let mut state = gateway.state();
-            set_weights(&snapshot, &state.overrides);
-            state.health.clear();
-            state.consumers.adopt(&model, &gateway.observer.meters)
-        };
-        gateway.shared.set_directory(Arc::new(directory));
-        gateway.shared.swap(Arc::clone(&snapshot));
+        let snapshot = gateway.make_current(&model, snapshot);
         gateway.change_listeners(opened, &closed, &snapshot).await;
-        gateway.snapshots.send_replace(Arc::clone(&snapshot));
-        prune_meters(&gateway, &snapshot, &model);
     }
 }
 
-/// The configured weight counts, unless an operator said otherwise.
-fn set_weights(snapshot: &Snapshot, overrides: &std::collections::HashMap<(String, String), EndpointOverride>) {
-    for upstream in &snapshot.upstreams {
-        for endpoint in &upstream.endpoints {
-            let set = if overrides.is_empty() {
-                None
-            } else {
-                overrides.get(&(upstream.name.to_string(), endpoint.name.to_string()))
-            };
-            endpoint.live.set_weight(set.and_then(|set| set.weight).unwrap_or(endpoint.weight));
-            if let Some(set) = set {
-                endpoint.live.set_mode(mode_of(set.mode));
-            }
-        }
+impl Gateway {
+    /// Everything of a commit that does not wait.
+    fn make_current(&self, model: &Arc<Model>, mut snapshot: Snapshot) -> Arc<Snapshot> {
+        let _turn = self.turn();
+        self.catch_up(&mut snapshot, model);
+        let snapshot = Arc::new(snapshot);
+        let directory = {
+            let mut state = self.state();
+            state.overrides.apply(&snapshot.upstreams);
+            state.health.clear();
+            state.model = Arc::clone(model);
+            state.consumers.adopt(model, &self.observer.meters)
+        };
+        self.shared.set_directory(Arc::new(directory));
+        self.shared.swap(Arc::clone(&snapshot));
+        self.snapshots.send_replace(Arc::clone(&snapshot));
+        prune_meters(self, &snapshot, model);
+        snapshot
     }
 }
 
 fn prune_meters(gateway: &Gateway, snapshot: &Snapshot, model: &Model) {
     let meters = &gateway.observer.meters;
     let upstreams: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| &*upstream.name).collect();
-    let endpoint_names = |upstream: &Arc<crate::config::snapshot::Upstream>| {
+    meters.prune(Metered::Route, |name| model.routes.contains_key(name));
+    meters.prune(Metered::Upstream, |name| upstreams.contains(name));
+    meters.prune(Metered::Consumer, |name| model.consumers.contains_key(name));
+    prune_endpoints(gateway, snapshot);
+}
+
+/// Forgets the counters of endpoints that are gone.
+pub(super) fn prune_endpoints(gateway: &Gateway, snapshot: &Snapshot) {
+    let endpoint_names = |upstream: &Arc<Upstream>| {
         let of = |endpoint: &Arc<crate::upstream::endpoint::Endpoint>| format!("{}/{}", upstream.name, endpoint.name);
         upstream.endpoints.iter().map(of).collect::<Vec<_>>()
     };
     let endpoints: HashSet<String> = snapshot.upstreams.iter().flat_map(endpoint_names).collect();
-    meters.prune(Metered::Route, |name| model.routes.contains_key(name));
-    meters.prune(Metered::Upstream, |name| upstreams.contains(name));
-    meters.prune(Metered::Endpoint, |name| endpoints.contains(name));
-    meters.prune(Metered::Consumer, |name| model.consumers.contains_key(name));
+    gateway.observer.meters.prune(Metered::Endpoint, |name| endpoints.contains(name));
 }
 
 fn effects(running: &Snapshot, next: &Snapshot, opened: &[(Arc<str>, Reserved)], closed: &[Arc<str>]) -> Effects {

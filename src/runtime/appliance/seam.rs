@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The gateway as the control side knows it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use weirgate_store::model::Model;
+use weirgate_store::model::{Endpoint, Model};
 use weirgate_store::wire::{
     ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
 };
 
 use super::{Gateway, Ready};
 use crate::config::consumers::Issued;
-use crate::control::seam::{Appliance, KeyChange, Later, Prepared, Vitals};
+use crate::control::seam::{Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, Vitals};
 use crate::proxy::census::Wanted;
 use crate::proxy::explain::explain;
 
@@ -64,6 +65,33 @@ impl Appliance for Gateway {
 
     fn set_override(&self, upstream: &str, address: &str, set: EndpointOverride) -> Option<EndpointStatus> {
         Self::set_override(self, upstream, address, set).then(|| self.endpoint(upstream, address)).flatten()
+    }
+
+    fn endpoint(&self, upstream: &str, address: &str) -> Option<EndpointStatus> {
+        Self::endpoint(self, upstream, address)
+    }
+
+    fn due_overrides(&self, now_ms: i64) -> Vec<DueOverride> {
+        Self::due_overrides(self, now_ms)
+    }
+
+    fn cut(&self, upstream: &str, address: &str) -> Later<'_, u32> {
+        let (upstream, address) = (upstream.to_owned(), address.to_owned());
+        Box::pin(async move { Self::cut(self, &upstream, &address).await })
+    }
+
+    fn register(
+        &self,
+        upstream: &str,
+        endpoint: Endpoint,
+        expires_ms: i64,
+        owner: &str,
+    ) -> Result<Registration, NotRegistered> {
+        Self::register(self, upstream, endpoint, expires_ms, owner)
+    }
+
+    fn unregister(&self, upstream: &str, address: SocketAddr) -> bool {
+        Self::unregister(self, upstream, address)
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {

@@ -10,6 +10,7 @@ use weirgate_store::model::ListenerProtocol;
 use weirgate_store::wire::{EndpointStatus, ListenerStatus, UpstreamStatus};
 
 use super::Gateway;
+use crate::clock;
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::runtime::checker::{Tellings, wire_health};
 use crate::upstream::health::State;
@@ -70,6 +71,11 @@ impl Gateway {
             balance: upstream.balance.to_string(),
             usable: u32::try_from(usable.count()).unwrap_or(u32::MAX),
             endpoints,
+            discovery: upstream
+                .membership
+                .source
+                .as_ref()
+                .map(|source| self.discovered().sentence(&upstream.name, source, clock::wall_ms())),
             ..UpstreamStatus::default()
         }
     }
@@ -78,7 +84,6 @@ impl Gateway {
         let (endpoint, meter) = (upstream.endpoints.get(at)?, upstream.endpoint_meters.get(at)?);
         let told = tellings.get(&endpoint.live.id);
         let totals = meter.sum();
-        let key = (upstream.name.to_string(), endpoint.name.to_string());
         let reason = match (told, &upstream.health) {
             (Some(told), _) => told.reason.clone(),
             (None, None) => "no health check is configured".to_owned(),
@@ -97,7 +102,8 @@ impl Gateway {
             in_flight: endpoint.live.in_flight(),
             requests: totals.requests,
             errors: totals.server_errors,
-            overridden: self.state().overrides.get(&key).cloned(),
+            overridden: self.state().overrides.of(&upstream.name, &endpoint.name).cloned(),
+            origin: upstream.membership.origin(at).to_owned(),
             ..EndpointStatus::default()
         })
     }

@@ -16,6 +16,7 @@ use super::upload::Upload;
 use crate::clock::Deadline;
 use crate::fault::Fault;
 use crate::protocol::http1::may_trail;
+use crate::upstream::reply_body::CUT_OFF;
 
 #[derive(Debug)]
 pub(in crate::upstream) struct Incoming<B> {
@@ -59,6 +60,9 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Incoming<B> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if self.deadline.is_cut() {
+            return Poll::Ready(Some(Err(self.silenced(CUT_OFF))));
+        }
         let before = self.upload.pieces();
         if let Err(fault) = self.upload.poll_send(cx) {
             return Poll::Ready(Some(Err(fault)));
@@ -116,14 +120,19 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Incoming<B> {
             // The endpoint may be waiting for the client, whose own deadline runs.
             self.is_waiting = false;
             self.deadline.disarm();
-            return Poll::Pending;
+            return self.deadline.poll_expired(cx).map(|()| Some(Err(self.silenced(CUT_OFF))));
         }
         if !self.is_waiting {
             self.deadline.reset(self.silence);
             self.is_waiting = true;
         }
         ready!(self.deadline.poll_expired(cx));
-        let (endpoint, what) = (self.slot.endpoint(), "it was silent for too long");
-        Poll::Ready(Some(Err(Fault::ReplyCut { endpoint, what })))
+        let what = if self.deadline.is_cut() { CUT_OFF } else { "it was silent for too long" };
+        Poll::Ready(Some(Err(self.silenced(what))))
+    }
+
+    #[cold]
+    fn silenced(&self, what: &'static str) -> Fault {
+        Fault::ReplyCut { endpoint: self.slot.endpoint(), what }
     }
 }

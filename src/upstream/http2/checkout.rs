@@ -141,7 +141,8 @@ impl Pool {
         let stream = connect::open(self.address(), self.transport(), named, deadline).await?;
         let idle_age = self.transport().limits.idle_age;
         let endpoint = Arc::clone(self.endpoint());
-        let fresh = Fresh { endpoint, stream, open, number, named, idle_age, deadlines: self.deadlines().clone() };
+        let (group, deadlines) = (self.group(), self.deadlines().clone());
+        let fresh = Fresh { endpoint, stream, open, number, named, group, idle_age, deadlines };
         let started = within(deadline, pin!(start(fresh))).await?;
         let shared = started.map_err(|error| not_http2(&error.to_string()))?;
         let proof = within(deadline, pin!(shared.prove())).await;

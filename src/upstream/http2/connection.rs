@@ -36,6 +36,8 @@ pub(super) struct Shared {
     /// Larger than that of every connection that was opened before it.
     pub(super) number: u64,
     pub(super) named: Option<Named>,
+    /// What the deadlines of its streams are cut by.
+    pub(super) group: u64,
     /// Nothing once it takes no more requests.
     requests: RefCell<Option<SendRequest<Bytes>>>,
     active: Cell<usize>,
@@ -170,18 +172,20 @@ pub(super) struct Fresh {
     pub(super) open: Open,
     pub(super) number: u64,
     pub(super) named: Option<Named>,
+    pub(super) group: u64,
     pub(super) idle_age: Duration,
     pub(super) deadlines: Deadlines,
 }
 
 /// Begins to speak HTTP/2 on a stream, and drives it from now on.
 pub(super) async fn start(fresh: Fresh) -> Result<Rc<Shared>, h2::Error> {
-    let Fresh { endpoint, stream, open, number, named, idle_age, deadlines } = fresh;
+    let Fresh { endpoint, stream, open, number, named, group, idle_age, deadlines } = fresh;
     let (requests, mut connection) = builder().handshake(stream).await?;
     let shared = Rc::new(Shared {
         endpoint,
         number,
         named,
+        group,
         requests: RefCell::new(Some(requests)),
         active: Cell::new(0),
         has_replied: Cell::new(false),

@@ -75,6 +75,7 @@ impl Slot {
             Err(fault) => return Err(SendError { fault, body: Some(body) }),
         };
         let deadline = self.shared.deadlines.guard(patience.reply);
+        deadline.join(self.shared.group);
         let upload = Upload::new(body, stream, is_bodiless);
         let mut waiting = Waiting {
             slot: self,
@@ -189,13 +190,18 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<B> {
                 self.deadline.disarm();
                 self.is_paused = true;
             }
-            return Poll::Pending;
+            // Disarmed, it passes only if the endpoint is cut off.
+            ready!(self.deadline.poll_expired(cx));
+            return Poll::Ready(Err(self.cut_off()));
         }
         if self.is_paused {
             self.deadline.reset(self.patience.reply);
             self.is_paused = false;
         }
         ready!(self.deadline.poll_expired(cx));
+        if self.deadline.is_cut() {
+            return Poll::Ready(Err(self.cut_off()));
+        }
         // The others on this connection want to know whether it is only this one that takes so long.
         self.slot.shared.ask();
         let (endpoint, after, sent) = (self.slot.endpoint(), self.patience.reply, self.upload.sent());
@@ -222,6 +228,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<B> {
             ReplyBody::multiplexed(Incoming::new(slot, incoming, upload, deadline, patience.silence))
         };
         Ok(Reply { line, fields, framing, body, tunnel: None })
+    }
+
+    #[cold]
+    fn cut_off(&self) -> Fault {
+        Fault::CutOff { endpoint: self.slot.endpoint(), sent: self.upload.sent() }
     }
 
     #[cold]

@@ -358,3 +358,28 @@ fn transports() {
         assert_eq!(found.iter().map(|p| p.path.as_str()).collect::<Vec<_>>(), [path], "row {text:?}");
     }
 }
+
+#[test]
+fn sources_of_endpoints() {
+    let row = |source: &str, path: &str| {
+        let text = format!("[upstreams.a]\ndiscovery = {source}\n[routes.a]\nupstream = \"a\"\n");
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.as_str())).collect();
+        let want: Vec<_> = (!path.is_empty()).then_some((BadValue, path)).into_iter().collect();
+        assert_eq!(seen, want, "row {source:?}\n{found:#?}");
+    };
+    row("{ dns = \"shop.internal:8080\" }", "");
+    row("{ dns = \"shop.internal.:8080\" }", "");
+    row("{ srv = \"_http._tcp.shop.internal\" }", "");
+    row("{ file = { path = \"/etc/weirgate/shop\" } }", "");
+    row("{ lease = {} }", "");
+    for dns in ["shop.internal", "shop.internal:0", "shop..internal:80", "-a:80", "sh op:80", ":80"] {
+        row(&format!("{{ dns = \"{dns}\" }}"), "upstreams.a.discovery.dns");
+    }
+    for srv in ["", "http.tcp", "_http._tcp.a:80"] {
+        row(&format!("{{ srv = \"{srv}\" }}"), "upstreams.a.discovery.srv");
+    }
+    row("{ file = { path = \"shop\" } }", "upstreams.a.discovery.file.path");
+    row("{ lease = { ttl = \"500ms\" } }", "upstreams.a.discovery.lease.ttl");
+    row("{ lease = { ttl = \"2d\" } }", "upstreams.a.discovery.lease.ttl");
+}

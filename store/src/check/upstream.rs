@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::listen::not_zero;
 use super::spelling::path_fault;
-use super::{Findings, transport};
+use super::{Findings, discovery, transport};
 use crate::model::{Health, Name, Retry, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -22,6 +22,9 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     for (name, upstream) in &model.upstreams {
         endpoints(findings, name, upstream);
         transport::check(findings, name, upstream);
+        if let Some(source) = &upstream.discovery {
+            discovery::check(findings, || at(name, "discovery"), source);
+        }
         if let Some(check) = &upstream.health {
             health(findings, name, check);
         }
@@ -42,8 +45,11 @@ fn at(name: &Name, field: &str) -> String {
 }
 
 fn endpoints(findings: &mut Findings<'_>, name: &Name, upstream: &Upstream) {
+    if upstream.endpoints.is_empty() && upstream.discovery.is_some() {
+        return;
+    }
     if upstream.endpoints.is_empty() {
-        let help = "write endpoints = [{ address = \"127.0.0.1:9000\" }]";
+        let help = "write endpoints = [{ address = \"127.0.0.1:9000\" }], or discovery";
         findings.problem(ProblemCode::MissingField, at(name, "endpoints"), "an upstream needs an endpoint", help);
         return;
     }

@@ -40,7 +40,7 @@ pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
 pub use keyring::Keyring;
 pub use lock::Held;
-pub use record::{AuditEntry, HealthRecord, Options, OverrideRecord, StoreError};
+pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
 
 /// The collections of records. The name on disk ends in the version of its format: a new format is a new name.
@@ -60,11 +60,24 @@ enum Tree {
     Health,
     /// Number (big-endian) to an entry of the audit.
     Audit,
+    /// Upstream to the endpoints that were found for it.
+    Found,
+    /// Upstream and address to an endpoint that registered itself.
+    Leases,
 }
 
 impl Tree {
-    const ALL: [Self; 7] =
-        [Self::Facts, Self::Revisions, Self::Objects, Self::Credentials, Self::Overrides, Self::Health, Self::Audit];
+    const ALL: [Self; 9] = [
+        Self::Facts,
+        Self::Revisions,
+        Self::Objects,
+        Self::Credentials,
+        Self::Overrides,
+        Self::Health,
+        Self::Audit,
+        Self::Found,
+        Self::Leases,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -75,6 +88,8 @@ impl Tree {
             Self::Overrides => "overrides@1",
             Self::Health => "health@1",
             Self::Audit => "audit@1",
+            Self::Found => "found@1",
+            Self::Leases => "leases@1",
         }
     }
 }

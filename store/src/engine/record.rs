@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{Discovery, Endpoint};
 use crate::wire::{EndpointHealth, EndpointOverride};
 
 /// How a store is opened.
@@ -59,6 +60,24 @@ pub struct HealthRecord {
     pub health: EndpointHealth,
     pub reason: String,
     pub since_ms: i64,
+}
+
+/// The last good answer of a source of endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoundRecord {
+    pub upstream: String,
+    pub source: Discovery,
+    pub endpoints: Vec<Endpoint>,
+    pub time_ms: i64,
+}
+
+/// An endpoint that registered itself, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    pub upstream: String,
+    pub endpoint: Endpoint,
+    pub expires_ms: i64,
+    pub owner: String,
 }
 
 /// One entry of the audit: who did what, and what came of it.

@@ -15,7 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::keeper::{Keeper, Started};
 use super::lock::Held;
-use super::{AuditEntry, Batch, EngineError, HealthRecord, Keyring, Options, OverrideRecord, StoreError, Tree, audit};
+use super::{
+    AuditEntry, Batch, EngineError, FoundRecord, HealthRecord, Keyring, LeaseRecord, Options, OverrideRecord, Pair,
+    StoreError, Tree, audit,
+};
 use crate::model::Model;
 use crate::wire::{EndpointOverride, RevisionInfo, StoreStatus};
 
@@ -163,20 +166,35 @@ impl Store {
 
     /// Remembers states of health, and forgets the others. Not synced: losing the last moments costs one check.
     pub async fn put_health(&self, records: Vec<HealthRecord>) -> Result<(), StoreError> {
-        self.call(move |keeper| {
-            let mut batch = Batch::default();
-            for (key, _) in keeper.engine.scan(Tree::Health, &[], None, RECORDS_MAX).map_err(io)? {
-                batch.delete(Tree::Health, key);
-            }
-            for record in records.iter().take(RECORDS_MAX) {
-                let value = serde_json::to_vec(record).unwrap_or_default();
-                batch.put(Tree::Health, place(&record.upstream, &record.address), value);
-            }
-            let written = keeper.engine.write(batch);
-            keeper.after(written.clone());
-            written.map_err(io)
-        })
-        .await
+        let pair = |record: &HealthRecord| {
+            (place(&record.upstream, &record.address), serde_json::to_vec(record).unwrap_or_default())
+        };
+        let pairs = records.iter().take(RECORDS_MAX).map(pair).collect();
+        self.call(move |keeper| replace(keeper, vec![(Tree::Health, pairs)])).await
+    }
+
+    /// Remembers what discovery has found, and forgets the rest. Not synced: what is lost is found again.
+    pub async fn put_found(&self, found: Vec<FoundRecord>, leases: Vec<LeaseRecord>) -> Result<(), StoreError> {
+        let of_found = |record: &FoundRecord| {
+            (record.upstream.clone().into_bytes(), serde_json::to_vec(record).unwrap_or_default())
+        };
+        let of_lease = |record: &LeaseRecord| {
+            let key = place(&record.upstream, &record.endpoint.address.to_string());
+            (key, serde_json::to_vec(record).unwrap_or_default())
+        };
+        let found = found.iter().take(RECORDS_MAX).map(of_found).collect();
+        let leases = leases.iter().take(RECORDS_MAX).map(of_lease).collect();
+        self.call(move |keeper| replace(keeper, vec![(Tree::Found, found), (Tree::Leases, leases)])).await
+    }
+
+    pub async fn found(&self) -> Result<Vec<FoundRecord>, StoreError> {
+        let found = self.all(Tree::Found).await?;
+        Ok(found.into_iter().filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect())
+    }
+
+    pub async fn leases(&self) -> Result<Vec<LeaseRecord>, StoreError> {
+        let found = self.all(Tree::Leases).await?;
+        Ok(found.into_iter().filter_map(|(_, value)| serde_json::from_slice(&value).ok()).collect())
     }
 
     pub async fn health(&self) -> Result<Vec<HealthRecord>, StoreError> {
@@ -258,6 +276,20 @@ pub fn wait<F: Future>(future: F) -> F::Output {
 #[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
 pub(super) fn io(error: EngineError) -> StoreError {
     StoreError::Io(error.to_string())
+}
+
+/// Makes trees hold these records and no others.
+fn replace(keeper: &mut Keeper, trees: Vec<(Tree, Vec<Pair>)>) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    for (tree, pairs) in trees {
+        for (key, _) in keeper.engine.scan(tree, &[], None, RECORDS_MAX).map_err(io)? {
+            batch.delete(tree, key);
+        }
+        pairs.into_iter().for_each(|(key, value)| batch.put(tree, key, value));
+    }
+    let written = keeper.engine.write(batch);
+    keeper.after(written.clone());
+    written.map_err(io)
 }
 
 fn place(upstream: &str, address: &str) -> Vec<u8> {

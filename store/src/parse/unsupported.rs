@@ -42,7 +42,6 @@ const ROWS: &[Row] = &[
     Row(Kind::Upstream, "endpoints[].priority", When::Present, "leave it out, or use backup"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
     Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
-    Row(Kind::Upstream, "discovery", When::Present, "write the endpoints"),
     Row(Kind::Upstream, "health.tls", When::Present, "use tcp = true"),
     Row(Kind::Upstream, "health.grpc", When::Present, "use tcp = true"),
     Row(Kind::Upstream, "health.script", When::Present, "use http or tcp"),

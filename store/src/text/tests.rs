@@ -81,6 +81,15 @@ fn listener() -> impl Strategy<Value = Listener> {
     )
 }
 
+fn discovery() -> impl Strategy<Value = Discovery> {
+    prop_oneof![
+        text().prop_map(Discovery::Dns),
+        text().prop_map(Discovery::Srv),
+        text().prop_map(|path| Discovery::File(DiscoverFile { path })),
+        span().prop_map(|ttl| Discovery::Lease(DiscoverLease { ttl })),
+    ]
+}
+
 fn upstream() -> impl Strategy<Value = Upstream> {
     let endpoint = (address(), 0..5_u32, any::<bool>()).prop_map(|(address, weight, backup)| Endpoint {
         weight,
@@ -116,22 +125,19 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
-    (
-        balance,
-        vec(endpoint, 0..12),
-        option::of(health),
-        prop_oneof![Just(Retry::default()), retry],
-        timeouts,
-        transport(),
-    )
-        .prop_map(|(balance, endpoints, health, retry, timeouts, transport)| Upstream {
+    let source = option::of(discovery());
+    let retry = prop_oneof![Just(Retry::default()), retry];
+    (balance, (vec(endpoint, 0..12), source), option::of(health), retry, timeouts, transport()).prop_map(
+        |(balance, (endpoints, discovery), health, retry, timeouts, transport)| Upstream {
             balance,
             endpoints,
+            discovery,
             health,
             retry,
             timeouts,
             ..transport
-        })
+        },
+    )
 }
 
 /// An upstream that says only how its endpoints are spoken to.

@@ -63,15 +63,23 @@ impl Running {
     /// Starts a gateway with this configuration.
     #[track_caller]
     pub(crate) fn start(toml: &str) -> Self {
+        Self::remembering(toml, |_| {})
+    }
+
+    /// Starts a gateway that knows something from before, or is set up otherwise.
+    #[track_caller]
+    pub(crate) fn remembering(toml: &str, set: impl FnOnce(&mut Remembered)) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let remembered = Remembered {
+        let mut remembered = Remembered {
             sockets: Adopted::default(),
             private_keys: Box::new(|_| Err("no key is stored".to_owned())),
             key_secret: KEY_SECRET,
             issued: Default::default(),
             health: HashMap::new(),
             overrides: HashMap::new(),
+            discovery: Default::default(),
         };
+        set(&mut remembered);
         let gateway = runtime.block_on(async { Gateway::start(WORKERS, remembered) }).expect("workers start");
         let running = Self { runtime, gateway, revision: AtomicU64::new(0) };
         running.apply(toml);

@@ -5,6 +5,8 @@
 
 pub(crate) mod client;
 
+pub(crate) mod dns;
+
 pub(crate) mod gateway;
 
 pub(crate) mod h2;

@@ -8,7 +8,13 @@ mod args;
 
 mod assign;
 
+mod canary;
+
 mod change;
+
+mod connection;
+
+mod drain;
 
 mod endpoint;
 
@@ -19,6 +25,8 @@ mod history;
 mod human;
 
 mod key;
+
+mod lease;
 
 mod line;
 
@@ -32,6 +40,8 @@ mod table;
 
 mod terminal;
 
+mod timeline;
+
 mod traffic;
 
 use std::io::{self, IsTerminal as _};
@@ -40,7 +50,6 @@ use std::process::ExitCode;
 use anstream::{AutoStream, ColorChoice};
 use jiff::tz::TimeZone;
 use weirgate_store::model::Kind;
-use weirgate_store::wire::OverrideMode;
 
 pub use args::{Args, Color, Command, ConsoleOptions, DemoOptions, LogFormat, RunOptions, STATE_DEFAULT, Shared, Verb};
 pub use problem::problems_text;
@@ -73,7 +82,7 @@ pub async fn client(shared: &Shared, verb: &Verb) -> ExitCode {
 
 async fn run(t: &mut Terminal<'_>, verb: &Verb) -> Result<(), Failure> {
     match verb {
-        Verb::Status => status::status(t).await,
+        Verb::Status { upstream } => status::status(t, upstream.as_deref()).await,
         Verb::Top(args) => traffic::top(t, args).await,
         Verb::Tail(args) => traffic::tail(t, args).await,
         Verb::Explain(args) => status::explain(t, args).await,
@@ -89,10 +98,9 @@ async fn run(t: &mut Terminal<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Policy(args) => object::run(t, Kind::Policy, args.verb.as_ref()).await,
         Verb::Route(args) => object::run(t, Kind::Route, args.verb.as_ref()).await,
         Verb::Consumer(args) => object::run(t, Kind::Consumer, args.verb.as_ref()).await,
-        Verb::Drain(args) => endpoint::set_mode(t, OverrideMode::Drain, args).await,
-        Verb::Ready(args) => endpoint::set_mode(t, OverrideMode::Ready, args).await,
-        Verb::Maint(args) => endpoint::set_mode(t, OverrideMode::Maint, args).await,
-        Verb::Weight(args) => endpoint::set_weight(t, args).await,
+        Verb::Endpoint(verb) => endpoint::run(t, verb).await,
+        Verb::Connections(args) => connection::run(t, args).await,
+        Verb::Canary(args) => canary::canary(t, args).await,
         Verb::Key { verb } => key::run(t, verb).await,
         Verb::Metrics => {
             let text = t.client.text("/v1/metrics").await?;

@@ -5,23 +5,39 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use weirgate_store::wire::{
-    EndpointHealth, EndpointStatus, ExplainReply, ExplainRequest, OverrideMode, StatusReply, StoreHealth,
+    EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, OverrideMode, StatusReply,
+    StoreHealth, UpstreamStatus,
 };
 
 use super::args::ExplainArgs;
-use super::human;
+use super::endpoint::upstream_of;
 use super::line::{Piece, Style};
 use super::table::Table;
 use super::terminal::{Failure, Terminal};
+use super::{canary, human};
 
-pub(crate) async fn status(t: &mut Terminal<'_>) -> Result<(), Failure> {
-    let status: StatusReply = t.client.get("/v1/status").await?;
+pub(crate) async fn status(t: &mut Terminal<'_>, only: Option<&str>) -> Result<(), Failure> {
+    let mut status: StatusReply = t.client.get("/v1/status").await?;
+    if let Some(name) = only {
+        let upstream = upstream_of(&status, name)?.clone();
+        if t.json {
+            return t.document(&upstream);
+        }
+        status.upstreams = vec![upstream];
+        return print_upstreams(t, &status);
+    }
     if t.json {
         return t.document(&status);
     }
     print_head(t, &status)?;
     print_listeners(t, &status)?;
-    print_upstreams(t, &status)
+    t.blank()?;
+    print_upstreams(t, &status)?;
+    if status.canaries.is_empty() {
+        return Ok(());
+    }
+    t.blank()?;
+    t.table(&canary::table(&status.canaries, status.now_ms))
 }
 
 fn print_head(t: &mut Terminal<'_>, status: &StatusReply) -> Result<(), Failure> {
@@ -66,27 +82,69 @@ fn print_listeners(t: &mut Terminal<'_>, status: &StatusReply) -> Result<(), Fai
 }
 
 fn print_upstreams(t: &mut Terminal<'_>, status: &StatusReply) -> Result<(), Failure> {
-    let columns = ["UPSTREAM", "ENDPOINT", "HEALTH", ">WEIGHT", ">IN FLIGHT", ">REQUESTS", ">ERRORS", "NOTE"];
+    if status.upstreams.is_empty() {
+        return t.say(&["no upstreams".into()]);
+    }
+    t.table(&upstreams_table(status))?;
+    let of = |upstream| remarks(upstream).into_iter().map(move |(style, line)| (style, &upstream.name, line));
+    let lines: Vec<(Style, &String, String)> = status.upstreams.iter().flat_map(of).collect();
+    if !lines.is_empty() {
+        t.blank()?;
+    }
+    for (style, name, line) in lines {
+        t.say(&[style.of(format!("{name}: {line}"))])?;
+    }
+    Ok(())
+}
+
+/// A row per endpoint. What few endpoints have is a column only where one has it.
+fn upstreams_table(status: &StatusReply) -> Table {
+    let all = || status.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+    let is_measured = all().any(|endpoint| endpoint.latency_us.is_some());
+    let mut columns = vec!["UPSTREAM", "ENDPOINT", "HEALTH", ">WEIGHT", ">IN FLIGHT", ">CONNS"];
+    columns.extend(is_measured.then_some(">LATENCY"));
+    columns.extend([">REQUESTS", ">ERRORS", "NOTE"]);
     let mut table = Table::new(&columns);
     for upstream in &status.upstreams {
         let usable = format!("{} ({}/{})", upstream.name, upstream.usable, upstream.endpoints.len());
         let style = if upstream.usable == 0 { Style::Bad } else { Style::Name };
         let mut name = style.of(usable);
+        if upstream.endpoints.is_empty() {
+            table.push(vec![std::mem::take(&mut name), Style::Bad.of("no endpoint")]);
+        }
         for endpoint in &upstream.endpoints {
-            table.push(vec![
+            let mut row = vec![
                 std::mem::take(&mut name),
                 endpoint.address.as_str().into(),
                 health(endpoint),
                 weight(endpoint).into(),
                 human::count(endpoint.in_flight.into()).into(),
+                human::count(endpoint.connections.into()).into(),
+            ];
+            row.extend(is_measured.then(|| human::micros(endpoint.latency_us.unwrap_or(0)).into()));
+            row.extend([
                 human::count(endpoint.requests).into(),
                 human::count(endpoint.errors).into(),
                 note(endpoint, status.now_ms).into(),
             ]);
+            table.push(row);
         }
     }
-    t.blank()?;
-    if table.is_empty() { t.say(&["no upstreams".into()]) } else { t.table(&table) }
+    table
+}
+
+/// What there is to say of an upstream as a whole.
+fn remarks(upstream: &UpstreamStatus) -> Vec<(Style, String)> {
+    let mut lines = Vec::new();
+    lines.extend(upstream.trouble.clone().map(|trouble| (Style::Bad, trouble)));
+    lines.extend(upstream.discovery.clone().map(|found| (Style::Plain, found)));
+    if upstream.queued > 0 {
+        lines.push((Style::Warn, format!("{} requests wait for a place", human::count(upstream.queued.into()))));
+    }
+    if let Some(most) = upstream.requests_max {
+        lines.push((Style::Plain, format!("at most {} requests in flight are allowed now", human::count(most.into()))));
+    }
+    lines
 }
 
 /// Symbol and word for what an endpoint is doing; an override says more than the health behind it.
@@ -94,8 +152,9 @@ pub(crate) fn health(endpoint: &EndpointStatus) -> Piece {
     match (endpoint.overridden.as_ref().map(|o| o.mode), endpoint.health) {
         (Some(OverrideMode::Drain), _) => Style::Warn.of("~ drain"),
         (Some(OverrideMode::Maint), _) => Style::Warn.of("~ maint"),
-        (_, EndpointHealth::Up) => Style::Good.of("✓ up"),
         (_, EndpointHealth::Down) => Style::Bad.of("✗ down"),
+        (_, _) if endpoint.ejected_until_ms.is_some() => Style::Bad.of("✗ ejected"),
+        (_, EndpointHealth::Up) => Style::Good.of("✓ up"),
         (_, EndpointHealth::Unknown) => Style::Warn.of("? unknown"),
     }
 }
@@ -112,14 +171,39 @@ fn note(endpoint: &EndpointStatus, now_ms: i64) -> String {
     if endpoint.backup {
         parts.push("backup".to_owned());
     }
-    if let Some(o) = &endpoint.overridden {
-        let reason = if o.reason.is_empty() { String::new() } else { format!(": {}", o.reason) };
-        parts.push(format!("set by {} {} ago{reason}", o.owner, human::age(now_ms - o.since_ms)));
+    if endpoint.priority > 0 {
+        parts.push(format!("priority {}", endpoint.priority));
     }
-    if endpoint.health != EndpointHealth::Up {
+    parts.extend(endpoint.zone.as_ref().map(|zone| format!("zone {zone}")));
+    if !matches!(endpoint.origin.as_str(), "" | "written") {
+        parts.push(format!("by {}", endpoint.origin));
+    }
+    parts.extend(endpoint.overridden.as_ref().map(|set| set_by(set, now_ms)));
+    if let Some(until_ms) = endpoint.ejected_until_ms {
+        parts.push(format!("ejected for {} more", human::age(until_ms - now_ms)));
+    }
+    parts.extend(endpoint.share_percent.map(|percent| format!("slow start, {percent} % so far")));
+    if endpoint.health != EndpointHealth::Up || endpoint.ejected_until_ms.is_some() {
         parts.push(format!("for {}: {}", human::age(now_ms - endpoint.since_ms), endpoint.reason));
     }
     parts.join(" · ")
+}
+
+/// `set by ben 40 s ago, ends in 59 m: kernel update`.
+fn set_by(set: &EndpointOverride, now_ms: i64) -> String {
+    let mut text = format!("set by {} {} ago", set.owner, human::age(now_ms - set.since_ms));
+    if let Some(at_ms) = set.expires_ms {
+        text.push_str(&format!(", ends in {}", human::age(at_ms - now_ms)));
+    }
+    match set.deadline_ms {
+        Some(at_ms) if at_ms > now_ms => text.push_str(&format!(", cut in {}", human::age(at_ms - now_ms))),
+        Some(_) => text.push_str(", its deadline has passed"),
+        None => {}
+    }
+    if !set.reason.is_empty() {
+        text.push_str(&format!(": {}", set.reason));
+    }
+    text
 }
 
 pub(crate) async fn explain(t: &mut Terminal<'_>, args: &ExplainArgs) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every verb against a fake daemon: what it asks, what it prints, and how it exits. Snapshots hold the text.
 
+mod endpoints;
+
 use clap::Parser;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};

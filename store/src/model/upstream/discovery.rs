@@ -21,6 +21,40 @@ pub enum Discovery {
     Lease(DiscoverLease),
 }
 
+impl Discovery {
+    /// How the control API names it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Dns(_) => "dns",
+            Self::Srv(_) => "srv",
+            Self::File(_) => "file",
+            Self::Lease(_) => "lease",
+        }
+    }
+
+    /// The two parts of `name:port`; none if it is not that.
+    pub fn name_and_port(text: &str) -> Option<(&str, u16)> {
+        let (name, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Self::is_name(name).then_some((name, port))
+    }
+
+    /// Whether a text can be asked for: labels of letters, digits, `-` and `_`; a dot at the end keeps it from being
+    /// completed.
+    pub fn is_name(text: &str) -> bool {
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        let name = text.strip_suffix('.').unwrap_or(text);
+        (1..=NAME_BYTES_MAX).contains(&name.len()) && name.split('.').all(label)
+    }
+}
+
+/// Longest name of DNS as text.
+const NAME_BYTES_MAX: usize = 253;
+
 /// A watched file: each line is `address`, or `address weight`, or `address weight backup`; `#` begins a comment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What may be typed after `key`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use weirgate_store::model::Span;
+
+use super::WriteArgs;
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeyVerb {
+    /// Make a key and print it, this once
+    Issue {
+        /// Name of the consumer
+        consumer: String,
+        /// When it ends, such as 30d; never, if absent
+        #[arg(long, value_name = "TIME")]
+        expires: Option<Span>,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// List the keys of a consumer
+    List {
+        /// Name of the consumer
+        consumer: String,
+    },
+    /// Make a key worthless at once
+    Revoke {
+        /// Name of the consumer
+        consumer: String,
+        /// As `key list` prints it
+        id: String,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// Take over existing keys, one a line
+    Import {
+        /// Name of the consumer
+        consumer: String,
+        /// File with the keys; - reads standard input
+        file: PathBuf,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+}
