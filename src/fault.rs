@@ -119,6 +119,19 @@ pub enum Fault {
     OnlyHttp1 { upstream: Arc<str>, what: &'static str },
     #[error("endpoint {endpoint} did not answer in {after:?}; {}", sent.words())]
     ReplyTimeout { endpoint: Arc<str>, after: Duration, sent: Sent },
+    #[error("endpoint {endpoint} did not answer in the {after:?} that one try may take")]
+    TryTimeout { endpoint: Arc<str>, after: Duration },
+    #[error("upstream {upstream} is full ({reason}) and its queue, too: {waiting} wait, as many as may")]
+    QueueFull { upstream: Arc<str>, reason: String, waiting: u32 },
+    #[error(
+        "upstream {upstream} is full ({reason}) and no place became free in the {waited:?} that a request may wait"
+    )]
+    QueueTimeout { upstream: Arc<str>, reason: String, waited: Duration },
+    #[error("the circuit breaker of upstream {upstream} is open, for {left:?} more: {reason}")]
+    BreakerOpen { upstream: Arc<str>, left: Duration, reason: String },
+    /// Not a failure of the exchange: it goes back to the queue.
+    #[error("no more connections to endpoint {endpoint} are allowed")]
+    ConnectionLimit { endpoint: Arc<str> },
     #[error("endpoint {endpoint} sent a reply that is not HTTP: {what}")]
     BadReply { endpoint: Arc<str>, what: &'static str },
     #[error("endpoint {endpoint} broke off in the middle of a reply: {what}")]
@@ -196,6 +209,11 @@ impl Fault {
             Self::StreamReset { sent, .. } => facts(502, Endpoint, sent.retry(), "stream-reset", "Bad gateway"),
             Self::OnlyHttp1 { .. } => facts(501, Operator, Never, "only-http1", "Not implemented"),
             Self::ReplyTimeout { sent, .. } => facts(504, Endpoint, sent.retry(), "reply-timeout", "Gateway timeout"),
+            Self::TryTimeout { .. } => facts(504, Endpoint, Retry::Idempotent, "try-timeout", "Gateway timeout"),
+            Self::QueueFull { .. } => facts(503, Operator, Never, "queue-full", "Service unavailable"),
+            Self::QueueTimeout { .. } => facts(503, Operator, Never, "queue-timeout", "Service unavailable"),
+            Self::BreakerOpen { .. } => facts(503, Endpoint, Never, "breaker-open", "Service unavailable"),
+            Self::ConnectionLimit { .. } => facts(503, Operator, Safe, "connection-limit", "Service unavailable"),
             Self::BadReply { .. } => facts(502, Endpoint, Never, "bad-reply", "Bad gateway"),
             Self::ReplyCut { .. } => facts(502, Endpoint, Never, "reply-cut", "Bad gateway"),
             Self::CutOff { sent, .. } => facts(503, Operator, sent.retry(), "cut-off", "Service unavailable"),

@@ -104,7 +104,8 @@ impl Consumers {
             let Some(id) = self.ids.get(name.as_str()).copied() else { continue };
             let groups: Vec<&str> = consumer.groups.iter().map(String::as_str).collect();
             if let (Some(person), Some(meter)) = (people.get_mut(id as usize), counted.get_mut(id as usize)) {
-                *person = Some(Arc::new(Consumer::new(id, name.as_str(), &groups)));
+                let known = Consumer::new(id, name.as_str(), &groups).urgent(consumer.urgency);
+                *person = Some(Arc::new(known));
                 *meter = Some(meters.meter(Metered::Consumer, name.as_str()));
             }
         }

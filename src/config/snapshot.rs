@@ -21,8 +21,9 @@ use crate::route::Table;
 use crate::tls::certificate::ServedCertificate;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
-use crate::upstream::retry;
+use crate::upstream::limits::Overload;
 use crate::upstream::transport::Transport;
+use crate::upstream::{outlier, retry};
 
 /// One compiled configuration. Its parts are shared, so that one with another upstream costs no copy of the rest.
 #[derive(Clone, Debug)]
@@ -91,6 +92,8 @@ pub struct Route {
     /// In running order.
     pub policies: Vec<Policy>,
     pub upstream: u32,
+    /// How much its requests wait in the queue of an upstream; 0 goes first.
+    pub urgency: u8,
     pub max_body: Option<u64>,
     /// Whether CONNECT passes.
     pub connect: bool,
@@ -112,20 +115,38 @@ pub struct Upstream {
     /// How its endpoints are spoken to.
     pub transport: Arc<Transport>,
     pub retry: retry::Rules,
+    pub overload: Overload,
     pub connect: Duration,
     pub response: Duration,
     pub idle: Duration,
     /// Tells each endpoint who the client is.
     pub proxy_protocol: Option<ProxyProtocol>,
     pub health: Option<HealthPlan>,
+    pub care: Care,
     pub meter: Arc<Meter>,
 }
 
 /// How the endpoints of an upstream are checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HealthPlan {
-    pub check: probe::Check,
+    /// None where only an agent is asked.
+    pub check: Option<Arc<probe::Check>>,
+    pub agent: Option<Arc<probe::agent::AgentCheck>>,
+    /// Another port than that of requests.
+    pub port: Option<u16>,
+    pub timeout: Duration,
     pub rules: health::Rules,
+}
+
+/// What an upstream does about its endpoints beyond checking them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Care {
+    /// Ejects those that fail requests.
+    pub outlier: Option<outlier::Rules>,
+    /// With fewer usable endpoints than this, health is ignored; 0 never.
+    pub panic_percent: u32,
+    /// How long one that came back takes to get its whole weight.
+    pub slow_start: Option<Duration>,
 }
 
 impl Snapshot {

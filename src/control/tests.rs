@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use weirgate_store::engine::{Options, Store};
-use weirgate_store::wire::{Event, ExchangeRecord, Frame};
+use weirgate_store::wire::{EndpointHealth, Event, ExchangeRecord, Frame, HealthEvent};
 
 use super::Control;
 use super::seam::KeyChange;
@@ -239,6 +239,7 @@ async fn every_refusal_is_an_error_reply() {
         ("GET /v1/consumers/none/keys", "", 404),
         ("PUT /v1/upstreams/none/endpoints/127.0.0.1:1/override", "{}", 404),
         ("POST /v1/explain", r#"{"method": "GET", "url": ""}"#, 400),
+        ("GET /v1/upstreams/none/timeline", "", 404),
     ];
     for (call, body, want) in rows {
         let (status, text) = daemon.text(call, body).await;
@@ -299,6 +300,25 @@ async fn connections_are_listed_within_bounds_and_ended() {
     assert_eq!(daemon.text("DELETE /v1/connections/x", "").await.0, 400);
     let (_, audit) = daemon.get("/v1/audit").await;
     assert_eq!((&audit[0]["verb"], &audit[0]["detail"]), (&json!("kill"), &json!("connection 3")));
+}
+
+#[tokio::test]
+async fn the_timeline_of_an_upstream_comes_newest_first() {
+    let daemon = Daemon::start().await;
+    daemon.furnish().await;
+    let path = "/v1/upstreams/shop/timeline";
+    assert_eq!(daemon.get(path).await, (200, json!([])));
+    let event = |time_ms, health, reason: &str| HealthEvent {
+        time_ms,
+        upstream: "shop".to_owned(),
+        address: "127.0.0.1:9".to_owned(),
+        health,
+        reason: reason.to_owned(),
+    };
+    let events = vec![event(1, EndpointHealth::Down, "refused"), event(2, EndpointHealth::Up, "passed")];
+    daemon.control.store.append_timeline(events).await.expect("it is kept");
+    let (status, timeline) = daemon.get(path).await;
+    assert_eq!((status, &timeline[0]["health"], &timeline[1]["reason"]), (200, &json!("up"), &json!("refused")));
 }
 
 #[tokio::test]

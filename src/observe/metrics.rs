@@ -40,6 +40,7 @@ pub fn text(observer: &Observer, scrape: &Scrape<'_>) -> String {
     page.daemon(observer, scrape);
     page.total(&observer.meters.total().sum());
     page.endpoints(scrape.upstreams);
+    page.loads(scrape.upstreams);
     let kinds = [
         (Metered::Route, names::ROUTE),
         (Metered::Upstream, names::UPSTREAM),
@@ -170,16 +171,38 @@ impl Page {
     }
 
     fn endpoints(&mut self, upstreams: &[UpstreamStatus]) {
-        for family in [names::ENDPOINT_UP, names::ENDPOINT_IN_FLIGHT, names::OVERRIDDEN] {
+        for family in [names::ENDPOINT_UP, names::ENDPOINT_IN_FLIGHT, names::ENDPOINT_CONNECTIONS, names::OVERRIDDEN] {
             self.head(family);
             let all = upstreams.iter().flat_map(|upstream| upstream.endpoints.iter().map(move |e| (upstream, e)));
             for (upstream, endpoint) in all.take(OBJECTS_MAX) {
                 let value = match family.name {
                     name if name == names::ENDPOINT_UP.name => u32::from(endpoint.health != EndpointHealth::Down),
                     name if name == names::OVERRIDDEN.name => u32::from(endpoint.overridden.is_some()),
+                    name if name == names::ENDPOINT_CONNECTIONS.name => endpoint.connections,
                     _ => endpoint.in_flight,
                 };
                 self.sample(family, &[("upstream", &upstream.name), ("endpoint", &endpoint.address)], value);
+            }
+        }
+    }
+
+    /// What upstreams carry, and what waits for them.
+    fn loads(&mut self, upstreams: &[UpstreamStatus]) {
+        type Value = fn(&UpstreamStatus) -> Option<f64>;
+        let families: [(Family, Value); 6] = [
+            (names::QUEUED, |upstream| Some(f64::from(upstream.queued))),
+            (names::QUEUE_TIMEOUTS, |upstream| Some(upstream.queue_timeouts as f64)),
+            (names::QUEUE_SECONDS, |upstream| Some(seconds(upstream.queue_us))),
+            (names::REQUESTS_MAX, |upstream| upstream.requests_max.map(f64::from)),
+            (names::BREAKER_OPEN, |upstream| Some(f64::from(u8::from(upstream.breaker_open)))),
+            (names::HEDGES, |upstream| Some(upstream.hedges as f64)),
+        ];
+        for (family, value) in families {
+            self.head(family);
+            for upstream in upstreams.iter().take(OBJECTS_MAX) {
+                if let Some(value) = value(upstream) {
+                    self.sample(family, &[("upstream", &upstream.name)], value);
+                }
             }
         }
     }
@@ -277,6 +300,8 @@ mod tests {
             balance: "least-request".into(),
             usable: 0,
             endpoints: vec![endpoint],
+            queued: 4,
+            queue_us: 1_500_000,
             ..UpstreamStatus::default()
         }
     }
@@ -306,6 +331,8 @@ mod tests {
             ("weirgate_request_duration_seconds_count", 2.0),
             ("weirgate_route_requests_total{route=\"orders\"}", 1.0),
             ("weirgate_endpoint_up{upstream=\"sh\\\"op\",endpoint=\"10.0.0.1:80\"}", 0.0),
+            ("weirgate_upstream_queued{upstream=\"sh\\\"op\"}", 4.0),
+            ("weirgate_upstream_queue_seconds_total{upstream=\"sh\\\"op\"}", 1.5),
             ("weirgate_endpoint_in_flight{upstream=\"sh\\\"op\",endpoint=\"10.0.0.1:80\"}", 3.0),
         ];
         for (series, value) in want {

@@ -72,6 +72,27 @@ pub(super) const OVERRIDDEN: Family = family(
     "1 while an operator's override (drain, maintenance, weight) stands.",
 );
 
+pub(super) const QUEUED: Family =
+    family("weirgate_upstream_queued", Type::Gauge, "Requests that wait for a place in a full upstream.");
+pub(super) const QUEUE_TIMEOUTS: Family = family(
+    "weirgate_upstream_queue_timeouts",
+    Type::Counter,
+    "Requests that waited for a place until their time was over.",
+);
+pub(super) const QUEUE_SECONDS: Family =
+    family("weirgate_upstream_queue_seconds", Type::Counter, "Sum of the times that requests waited for a place.");
+pub(super) const REQUESTS_MAX: Family = family(
+    "weirgate_upstream_requests_max",
+    Type::Gauge,
+    "Requests in flight that are allowed now, where the limit finds itself.",
+);
+pub(super) const BREAKER_OPEN: Family =
+    family("weirgate_upstream_breaker_open", Type::Gauge, "1 while the circuit breaker refuses requests.");
+pub(super) const HEDGES: Family =
+    family("weirgate_upstream_hedges", Type::Counter, "Second copies of slow requests that were sent.");
+pub(super) const ENDPOINT_CONNECTIONS: Family =
+    family("weirgate_endpoint_connections", Type::Gauge, "Connections to the endpoint, unused ones included.");
+
 /// The families of one kind of object: requests, errors and the sum of durations, by its label.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ObjectFamilies {

@@ -22,6 +22,8 @@ pub struct Consumer {
     /// Stable over changes; the key of limits and quotas. Never reused for another consumer.
     pub id: u32,
     pub name: Arc<str>,
+    /// How much its requests wait in the queue of an upstream; that of the route if absent.
+    pub urgency: Option<u8>,
     groups: Box<[Box<str>]>,
     name_field: Box<[u8]>,
     groups_field: Box<[u8]>,
@@ -34,10 +36,17 @@ impl Consumer {
         Self {
             id,
             name: name.into(),
+            urgency: None,
             groups: groups.iter().map(|group| Box::from(*group)).collect(),
             name_field: field_text(name).into(),
             groups_field: groups_field.into(),
         }
+    }
+
+    /// The same one, with this urgency.
+    #[must_use]
+    pub fn urgent(self, urgency: Option<u8>) -> Self {
+        Self { urgency, ..self }
     }
 
     pub fn groups(&self) -> &[Box<str>] {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ::http::{Method, Uri};
 use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
 
-use super::edge;
+use super::{edge, forward};
 use crate::balance::{Ask, Turns};
 use crate::clock;
 use crate::config::snapshot::{Route, Snapshot, Upstream};
@@ -15,7 +15,6 @@ use crate::fault::Fault;
 use crate::policy::{self, Credentials, Notes};
 use crate::protocol::target::{self, Target};
 use crate::route::{Explanation, Query};
-use crate::upstream::endpoint::Mode;
 
 /// A request as it was described.
 struct Asked {
@@ -65,6 +64,12 @@ pub fn explain(
     reply.route = Some(route.name.to_string());
     if let Err((lines, fault)) = explain_policies(route, credentials, &mut asked, &mut reply) {
         return Ok(refused(reply, "policies", &fault, lines));
+    }
+    if let Some(upstream) = snapshot.upstream_of(route) {
+        match forward::explain_limits(upstream) {
+            Ok(step) => reply.steps.extend(step),
+            Err(fault) => return Ok(refused(reply, "limits", &fault, Vec::new())),
+        }
     }
     Ok(explain_balance(snapshot, route, &asked, reply))
 }
@@ -173,7 +178,7 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
     };
     reply.upstream = Some(upstream.name.to_string());
     let ask = Ask { source: asked.client_ip, seed: fastrand::u64(..) };
-    let view = |at: usize| upstream.endpoints.get(at).map_or(super::forward::NOBODY, |endpoint| endpoint.candidate());
+    let view = |at: usize| upstream.endpoints.get(at).map_or(forward::NOBODY, |endpoint| endpoint.candidate());
     let details = endpoint_lines(upstream);
     let Some(choice) = upstream.balance.pick(&Turns::default(), ask, upstream.endpoints.len(), view) else {
         let reason = details.join(", ");
@@ -189,14 +194,10 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
 
 fn endpoint_lines(upstream: &Upstream) -> Vec<String> {
     let line = |endpoint: &std::sync::Arc<crate::upstream::endpoint::Endpoint>| {
-        let mode = match endpoint.live.mode() {
-            Mode::Ready => endpoint.live.state().word(),
-            Mode::Drain => "draining",
-            Mode::Maintenance => "in maintenance",
-        };
+        let standing = endpoint.standing();
         let backup = if endpoint.backup { ", backup" } else { "" };
         let (weight, in_flight) = (endpoint.live.weight(), endpoint.live.in_flight());
-        format!("{} is {mode}, weight {weight}, in-flight {in_flight}{backup}", endpoint.name)
+        format!("{} is {standing}, weight {weight}, in-flight {in_flight}{backup}", endpoint.name)
     };
     upstream.endpoints.iter().take(LISTED_MAX).map(line).collect()
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::Body;
 
 use super::edge;
-use super::forward::{self, Forwarded};
+use super::forward::{self, Forwarded, Sendable};
 use super::journey::Journey;
 use super::reply::Reply;
 use crate::clock;
@@ -20,8 +20,11 @@ use crate::protocol::http1::RequestFraming;
 use crate::response;
 use crate::route::{Found, Query};
 
+/// A reply to a request with such a body, of which part may still be on its way to the endpoint.
+pub type ReplyTo<B> = Reply<Sendable<B>>;
+
 /// Answers a request. `body` is what follows its head, framed as `framing` says.
-pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Reply<B>
+pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> ReplyTo<B>
 where
     B: RequestBody,
 {
@@ -29,7 +32,10 @@ where
     finish(journey, outcome)
 }
 
-async fn travel<B: RequestBody>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<Reply<B>, Fault> {
+async fn travel<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<ReplyTo<B>, Fault>
+where
+    B: RequestBody,
+{
     find_route(journey)?;
     limit_body(journey, &body)?;
     if let Some(reply) = check_policies(journey)? {
@@ -58,7 +64,7 @@ fn finish<B>(journey: &mut Journey, outcome: Result<Reply<B>, Fault>) -> Reply<B
 }
 
 /// A fault from before a route could be looked for, as a reply.
-pub fn refuse<B>(journey: &mut Journey, fault: Fault) -> Reply<B> {
+pub fn refuse<B>(journey: &mut Journey, fault: Fault) -> ReplyTo<B> {
     finish(journey, Err(fault))
 }
 

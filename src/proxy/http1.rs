@@ -9,7 +9,7 @@ use ::http::Method;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 
-use super::http::{self, RequestBody};
+use super::http::{self, ReplyTo, RequestBody};
 use super::journey::Journey;
 use super::reply::{Content, Reply};
 use super::worker::{LocalSnapshot, Worker};
@@ -52,7 +52,7 @@ pub(super) enum Next {
     /// It is cut.
     Gone,
     /// It becomes a tunnel.
-    Tunnel(Box<(Journey, Reply<client::RequestBody>)>),
+    Tunnel(Box<(Journey, ReplyTo<client::RequestBody>)>),
 }
 
 /// Serves requests until the connection ends.
@@ -126,6 +126,7 @@ async fn exchange(
         && !side.has_sent()
     {
         // The reply broke off before any of it left: it can still be a whole one that says so.
+        journey.cut(fault.clone());
         let page = http::refuse::<client::RequestBody>(&mut journey, fault.clone());
         written = write_reply(&side, worker, &ReplyHead { keep: false, ..head.clone() }, page, &mut journey).await;
     }

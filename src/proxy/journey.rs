@@ -4,12 +4,14 @@
 //! Whatever happens to it, it is recorded once: when its reply is gone, or when it is dropped because the client went
 //! away or the connection was cut.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::forward::Passage;
 use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
@@ -27,6 +29,8 @@ pub struct Attempt {
     pub choice: Choice,
     /// What came of it, if it failed.
     pub fault: Option<Fault>,
+    /// What else is to be told of it.
+    pub note: Option<&'static str>,
 }
 
 /// An exchange with everything that is known of it.
@@ -43,7 +47,7 @@ pub struct Journey {
     pub attempts: SmallVec<[Attempt; 1]>,
     /// Why a failed attempt was the last.
     pub refusal: Option<Refusal>,
-    pub timings: Timings,
+    timings: Cell<Timings>,
     pub fault: Option<Fault>,
     /// What the client was answered; 0 until then.
     pub status: u16,
@@ -52,6 +56,8 @@ pub struct Journey {
     /// When the head of the reply was in hand.
     pub replied: Option<Instant>,
     pub in_flight: Option<InFlight>,
+    /// Its place in the upstream; after `in_flight`, so that the endpoint has room when the next one is called.
+    pub passage: Passage,
 }
 
 impl Journey {
@@ -68,13 +74,14 @@ impl Journey {
             notes: Notes::new(),
             attempts: SmallVec::new(),
             refusal: None,
-            timings: Timings::default(),
+            timings: Cell::default(),
             fault: None,
             status: 0,
             bytes_in: 0,
             bytes_out: 0,
             replied: None,
             in_flight: None,
+            passage: Passage::default(),
         }
     }
 
@@ -96,13 +103,16 @@ impl Journey {
     }
 
     /// Adds the time from `from` to `to` to a stage.
-    pub fn time(&mut self, stage: Stage, from: Instant, to: Instant) {
+    pub fn time(&self, stage: Stage, from: Instant, to: Instant) {
         let micros = u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX);
-        self.timings.add(stage, micros);
+        let mut timings = self.timings.get();
+        timings.add(stage, micros);
+        self.timings.set(timings);
     }
 
     /// The client has not got, or not got all of, an answer.
     pub fn cut(&mut self, fault: Fault) {
+        super::forward::cut(self, &fault);
         self.fault.get_or_insert(fault);
     }
 
@@ -116,8 +126,12 @@ impl Journey {
             let endpoint = self.upstream().and_then(|upstream| upstream.endpoints.get(at));
             endpoint.map_or("?", |endpoint| &*endpoint.name)
         };
+        if let (Some(waited), Some(upstream)) = (self.passage.waited, self.upstream()) {
+            lines.push(format!("waited {} ms in the queue of {}", waited.as_millis(), upstream.name));
+        }
         for attempt in &self.attempts {
             lines.push(attempt.choice.explain(name).to_string());
+            lines.extend(attempt.note.map(ToOwned::to_owned));
             lines.extend(attempt.fault.as_ref().map(ToString::to_string));
         }
         lines.extend(self.refusal.as_ref().map(ToString::to_string));
@@ -160,7 +174,7 @@ impl Journey {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             micros,
-            timings: &self.timings,
+            timings: &self.timings.get(),
             route: route.map(|route| Part { name: &route.name, meter: &route.meter }),
             upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
             endpoint,

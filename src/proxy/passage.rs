@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::forward::{Outcome, observe};
+use super::forward::{Outcome, observe_passage};
 use super::journey::Attempt;
 use super::worker::{UpstreamMemory, Worker};
 use crate::balance::{Candidate, Choice};
@@ -20,6 +20,7 @@ use crate::exchange::{Presence, RequestId};
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
 use crate::upstream::endpoint::{Endpoint, InFlight};
+use crate::upstream::passive::Holds;
 use crate::upstream::retry::{self, Decision, Refusal, Tried};
 
 /// What passes, with everything that is known of it.
@@ -77,7 +78,8 @@ impl Passage {
         let tried: SmallVec<[usize; 4]> = self.attempts.iter().map(|attempt| attempt.choice.index).collect();
         let view = |at: usize| {
             let endpoint = upstream.endpoints.get(at);
-            let mut candidate: Candidate = endpoint.map_or(super::forward::NOBODY, |endpoint| endpoint.candidate());
+            let mut candidate: Candidate =
+                endpoint.map_or(super::forward::NOBODY, |endpoint| endpoint.seen(Holds::Ignored));
             candidate.usable &= !tried.contains(&at);
             candidate
         };
@@ -85,8 +87,8 @@ impl Passage {
         let choice = upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), view);
         let choice: Choice = choice.ok_or_else(|| self.nobody(upstream))?;
         let endpoint = upstream.endpoints.get(choice.index).ok_or(Fault::Internal("picked past the end"))?;
-        self.attempts.push(Attempt { choice, fault: None });
-        self.in_flight = Some(endpoint.live.begin());
+        self.attempts.push(Attempt { choice, fault: None, note: None });
+        self.in_flight = Some(endpoint.live.begin_unread());
         *self.presence.endpoint.borrow_mut() = Some((Arc::clone(&upstream.name), Arc::clone(&endpoint.name)));
         Ok(Arc::clone(endpoint))
     }
@@ -99,8 +101,8 @@ impl Passage {
     }
 
     /// The endpoint took it.
-    pub(super) fn reached(&self, upstream: &Upstream, endpoint: &Endpoint) {
-        observe(upstream, endpoint, Outcome::Answered(200));
+    pub(super) fn reached(&self, _upstream: &Upstream, endpoint: &Endpoint) {
+        observe_passage(endpoint, Outcome::Answered(200));
     }
 
     /// The endpoint did not take it: whether another may be tried, or the fault that is final.
@@ -111,7 +113,7 @@ impl Passage {
         endpoint: &Endpoint,
         fault: Fault,
     ) -> Result<(), Fault> {
-        observe(upstream, endpoint, Outcome::Failed(&fault));
+        observe_passage(endpoint, Outcome::Failed(&fault));
         self.in_flight = None;
         let attempts = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
         // Nothing of the client has left yet, so it may go anywhere.

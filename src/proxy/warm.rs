@@ -29,7 +29,7 @@ fn look(worker: &Worker) {
         for endpoint in upstream.endpoints.iter().filter(|endpoint| endpoint.candidate().usable) {
             let pool = worker.pool_of(upstream, endpoint);
             pool.close_idle(now);
-            pool.warm_up();
+            pool.warm_up(|| upstream.overload.open(endpoint));
         }
     }
 }

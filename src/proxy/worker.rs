@@ -25,6 +25,7 @@ use crate::exchange::RequestId;
 use crate::observe::{Observer, Recorder};
 use crate::protocol::buffers::Buffers;
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::hedge::Recent;
 use crate::upstream::pool::{self, Pool};
 use crate::upstream::retry::RetryBudget;
 
@@ -39,6 +40,8 @@ pub struct Shared {
     generation: AtomicU64,
     directory: ArcSwap<Directory>,
     pub observer: Arc<Observer>,
+    /// Notified when a request waits for a connection that another worker keeps unused.
+    pub wanted: Notify,
 }
 
 impl Shared {
@@ -48,6 +51,7 @@ impl Shared {
             generation: AtomicU64::new(0),
             directory: ArcSwap::new(directory),
             observer,
+            wanted: Notify::new(),
         }
     }
 
@@ -81,6 +85,8 @@ pub type LocalSnapshot = Rc<Arc<Snapshot>>;
 pub struct UpstreamMemory {
     pub turns: Turns,
     pub budget: RefCell<RetryBudget>,
+    /// Its last replies, where a second copy of a slow request may be sent.
+    pub recent: RefCell<Recent>,
 }
 
 /// The state of one worker.
@@ -164,7 +170,7 @@ impl Worker {
         let mut all = self.memory.borrow_mut();
         let new = || {
             let turns = Turns::new(self.dice.borrow_mut().u64(..));
-            Rc::new(UpstreamMemory { turns, budget: RefCell::default() })
+            Rc::new(UpstreamMemory { turns, budget: RefCell::default(), recent: RefCell::default() })
         };
         Rc::clone(all.entry(upstream.id).or_insert_with(new))
     }
@@ -198,10 +204,18 @@ impl Worker {
 
     /// Closes connections that have been unused too long, for ever. The worker spawns it.
     pub async fn prune_pools(self: Rc<Self>) {
+        let mut ticks = tokio::time::interval(PRUNE_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tokio::time::sleep(PRUNE_EVERY).await;
-            let now = self.deadlines.now();
-            self.pools.borrow().values().for_each(|pool| pool.close_idle(now));
+            tokio::select! {
+                _ = ticks.tick() => {
+                    let now = self.deadlines.now();
+                    self.pools.borrow().values().for_each(|pool| pool.close_idle(now));
+                }
+                () = self.shared.wanted.notified() => {
+                    self.pools.borrow().values().for_each(|pool| pool.close_wanted());
+                }
+            }
         }
     }
 

@@ -90,6 +90,7 @@ fn details(fault: &Fault, id: RequestId) -> ProblemDetails<'_> {
 fn retry_after(fault: &Fault) -> Option<Duration> {
     match fault {
         Fault::LimitExceeded { retry_after, .. } => Some((*retry_after).max(RETRY_SOON)),
+        Fault::BreakerOpen { left, .. } => Some((*left).max(RETRY_SOON)),
         _ if fault.facts().status == 503 && fault.facts().blame != Blame::Client => Some(RETRY_SOON),
         _ => None,
     }
@@ -125,6 +126,12 @@ mod tests {
         check(&Fault::Malformed("two Host fields"), 400, None, "two Host fields");
         let down = Fault::NoEndpoint { upstream: "shop".into(), reason: "10.0.0.1 is down".into() };
         check(&down, 503, Some(("Retry-After", "1")), "Service unavailable");
+        let (upstream, reason) = (|| "shop".into(), || "50 of 50 requests".to_owned());
+        let left = Duration::from_millis(4_100);
+        let open = Fault::BreakerOpen { upstream: upstream(), left, reason: reason() };
+        check(&open, 503, Some(("Retry-After", "5")), "\"code\":\"breaker-open\"");
+        let full = Fault::QueueFull { upstream: upstream(), reason: reason(), waiting: 3 };
+        check(&full, 503, Some(("Retry-After", "1")), "\"code\":\"queue-full\"");
         let page = fault_page(&down, RequestId(7), Fields::new());
         assert!(!String::from_utf8(page.body.to_vec()).unwrap().contains("10.0.0.1"));
     }

@@ -20,12 +20,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use weirgate_store::model::Model;
-use weirgate_store::wire::{ConnectionInfo, EndpointOverride};
+use weirgate_store::wire::{ConnectionInfo, EndpointOverride, HealthEvent};
 
 pub use self::prepare::Ready;
-use super::checker::{Checker, Tellings};
+use super::checker::{Checker, Restored as Known, Tellings};
 use super::discovery::{self, Discovered, Finder};
 use super::workers::Workers;
 use crate::clock;
@@ -37,7 +37,9 @@ use crate::observe::Observer;
 use crate::policy::Hash;
 use crate::proxy::census::Wanted;
 use crate::proxy::worker::Shared;
-use crate::upstream::health::State;
+
+/// Changes of health that wait to be kept; the store takes them once a second.
+const TIMELINE_WAITING_MAX: usize = 65_536;
 
 /// Reads the private key with a fingerprint, in PEM form.
 pub type PrivateKeys = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
@@ -50,8 +52,8 @@ pub struct Remembered {
     /// What hashes of keys are keyed with.
     pub key_secret: [u8; 32],
     pub issued: Restored,
+    pub health: Known,
     /// By upstream and address.
-    pub health: HashMap<(String, String), State>,
     pub overrides: HashMap<(String, String), EndpointOverride>,
     pub discovery: discovery::Remembered,
 }
@@ -67,6 +69,8 @@ pub struct Gateway {
     control: Mutex<ControlState>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     tellings: watch::Receiver<Tellings>,
+    /// What has become of endpoints and is not kept yet.
+    timeline: Mutex<mpsc::Receiver<HealthEvent>>,
     draining: AtomicBool,
     /// What discovery knows; its lock is held for a few map operations and never over a wait.
     discovered: Mutex<Discovered>,
@@ -87,7 +91,7 @@ struct ControlState {
     listening: HashMap<Arc<str>, Listening>,
     consumers: Consumers,
     /// Health from before the start; forgotten after the first model runs.
-    health: HashMap<(String, String), State>,
+    health: Known,
     overrides: overrides::Overrides,
 }
 
@@ -119,7 +123,8 @@ impl Gateway {
         let (snapshots, seen) = watch::channel(nothing);
         let (told, tellings) = watch::channel(Tellings::new());
         let looked_at = seen.clone();
-        tokio::spawn(Checker::new(Arc::clone(&observer), told).run(seen));
+        let (timeline, kept) = mpsc::channel(TIMELINE_WAITING_MAX);
+        Checker::launch(Arc::clone(&observer), seen, told, timeline, state.health.clone())?;
         let gateway = Arc::new(Self {
             shared,
             observer,
@@ -129,6 +134,7 @@ impl Gateway {
             control: Mutex::new(state),
             snapshots,
             tellings,
+            timeline: Mutex::new(kept),
             draining: AtomicBool::new(false),
             discovered: Mutex::new(Discovered::restored(found, leases)),
             are_found_kept: AtomicBool::new(true),
@@ -194,6 +200,12 @@ impl Gateway {
     /// What the health checks say, as it changes.
     pub fn tellings(&self) -> watch::Receiver<Tellings> {
         self.tellings.clone()
+    }
+
+    /// What has become of endpoints since the last call, for the one who keeps it.
+    pub fn take_events(&self) -> Vec<HealthEvent> {
+        let mut timeline = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| timeline.try_recv().ok()).take(TIMELINE_WAITING_MAX).collect()
     }
 
     /// Closes inherited sockets that no listener of the configuration claimed.

@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
-use weirgate_store::engine::{Options, Store};
+use weirgate_store::engine::{HealthRecord, Options, Store};
 use weirgate_store::wire::{ChangeRequest, Edit, EndpointHealth, Problem, StoreHealth};
 use weirgate_store::{files, parse, text};
 
 use super::appliance::{Gateway, Remembered};
+use super::checker::Kept;
 use super::{discovery, memory};
 use crate::config::consumers::{Issued, Restored};
 use crate::control::Control;
@@ -182,10 +183,14 @@ async fn remember(store: &Store, sockets: Adopted, resolver: Option<SocketAddr>)
         }
     }
     let health = store.health().await.unwrap_or_default();
-    let state = |health| match health {
-        EndpointHealth::Up => State::Healthy,
-        EndpointHealth::Down => State::Unhealthy,
-        EndpointHealth::Unknown => State::Unknown,
+    let kept = |one: HealthRecord| {
+        let state = match one.health {
+            EndpointHealth::Up => State::Healthy,
+            EndpointHealth::Down => State::Unhealthy,
+            EndpointHealth::Unknown => State::Unknown,
+        };
+        let kept = Kept { state, ejected_until_ms: one.ejected_until_ms, ejections: one.ejections };
+        ((one.upstream, one.address), kept)
     };
     let overrides = store.overrides().await.unwrap_or_default();
     Ok(Remembered {
@@ -193,7 +198,7 @@ async fn remember(store: &Store, sockets: Adopted, resolver: Option<SocketAddr>)
         key_secret: keyring.hash_secret(),
         private_keys: Box::new(move |fingerprint| keyring.private_key(fingerprint).map_err(|error| error.to_string())),
         issued,
-        health: health.into_iter().map(|one| ((one.upstream, one.address), state(one.health))).collect(),
+        health: health.into_iter().map(kept).collect(),
         overrides: overrides.into_iter().map(|one| ((one.upstream, one.address), one.entry)).collect::<HashMap<_, _>>(),
         discovery: discovery::Remembered {
             resolver,

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What outlives the process: health, and what discovery found. Written to the store when it changed, at most once in a
-//! while.
+//! What outlives the process: health, its timeline, and what discovery found. Written to the store when it changed, at
+//! most once a second.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use weirgate_store::engine::{HealthRecord, Store};
+use weirgate_store::engine::Store;
 
 use super::appliance::Gateway;
 
 /// Changes within this time are written together.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps the health of every checked endpoint, for ever.
+/// Keeps the health of every endpoint, for ever.
 pub(super) async fn keep_health(gateway: Arc<Gateway>, store: Store) {
     let mut tellings = gateway.tellings();
+    tidy(&gateway, &store).await;
     while tellings.changed().await.is_ok() {
+        // The first news at once: whoever looks because something has just happened wants to see it.
+        append(&gateway, &store).await;
         tokio::time::sleep(EVERY).await;
         tellings.mark_unchanged();
         keep_now(&gateway, &store).await;
@@ -43,14 +46,30 @@ async fn keep_found_now(gateway: &Gateway, store: &Store) {
 /// Writes what is known now.
 pub(super) async fn keep_now(gateway: &Gateway, store: &Store) {
     keep_found_now(gateway, store).await;
-    let records = gateway.checked().into_iter().map(|(upstream, endpoint)| HealthRecord {
-        upstream,
-        address: endpoint.address,
-        health: endpoint.health,
-        reason: endpoint.reason,
-        since_ms: endpoint.since_ms,
-    });
-    if let Err(error) = store.put_health(records.collect()).await {
+    append(gateway, store).await;
+    if let Err(error) = store.put_health(gateway.known()).await {
         tracing::error!("the health of endpoints cannot be kept: {error}");
+    }
+}
+
+async fn append(gateway: &Gateway, store: &Store) {
+    let events = gateway.take_events();
+    if events.is_empty() {
+        return;
+    }
+    if let Err(error) = store.append_timeline(events).await {
+        tracing::error!("the timeline of endpoints cannot be kept: {error}");
+    }
+}
+
+/// Forgets the timelines of upstreams that are gone, unless nothing runs at all.
+async fn tidy(gateway: &Gateway, store: &Store) {
+    let snapshot = gateway.snapshot();
+    if snapshot.is_empty() {
+        return;
+    }
+    let names = snapshot.upstreams.iter().map(|upstream| upstream.name.to_string()).collect();
+    if let Err(error) = store.keep_timelines(names).await {
+        tracing::error!("old timelines cannot be removed: {error}");
     }
 }

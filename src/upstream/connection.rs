@@ -18,6 +18,7 @@ use http::Method;
 use http_body::Body;
 use tokio::io::AsyncReadExt;
 
+use super::limits::OpenConnection;
 use super::pool::{Open, Pool, Socket};
 use super::reply_body::ReplyBody;
 use super::stream::Stream;
@@ -119,6 +120,13 @@ impl Connection {
 
     pub(super) fn kept(socket: Socket, pool: Rc<Pool>, generation: u32) -> Self {
         Self { is_kept: true, ..Self::new(socket, pool, generation) }
+    }
+
+    /// Holds its place among the connections of all workers for as long as it is open.
+    #[must_use]
+    pub fn counted(mut self, everywhere: OpenConnection) -> Self {
+        self.socket.open.everywhere = Some(everywhere);
+        self
     }
 
     /// Whether it has served a request before, so that it may be stale.

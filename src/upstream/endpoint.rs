@@ -4,11 +4,14 @@
 //! All of it is atomic and none of it is locked. A configuration change carries an endpoint's state over by upstream
 //! and address, so applying one forgets no health, no requests in flight and no operator's override.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::health::State;
+use super::limits::EndpointLoad;
+use super::passive::{Ending, Holds, Passive};
 use crate::balance::{Candidate, identity};
 
 /// What an operator has set over the configuration.
@@ -38,6 +41,9 @@ pub struct Live {
     in_flight: AtomicU32,
     /// Set by a worker that could not connect, so that the next check comes at once.
     suspect: AtomicBool,
+    pub load: EndpointLoad,
+    /// What requests tell about it.
+    pub passive: Passive,
 }
 
 impl Live {
@@ -52,6 +58,8 @@ impl Live {
             share: AtomicU8::new(SHARE_WHOLE),
             in_flight: AtomicU32::new(0),
             suspect: AtomicBool::new(false),
+            load: EndpointLoad::default(),
+            passive: Passive::default(),
         }
     }
 
@@ -101,15 +109,32 @@ impl Live {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Counts a request as in flight until the guard is dropped.
-    pub fn begin(self: &Arc<Self>) -> InFlight {
+    /// Counts a request that is sent now as in flight until the guard is dropped.
+    pub fn begin(self: &Arc<Self>, now_ns: u64) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight { live: Arc::clone(self) }
+        self.passive.begun(now_ns);
+        InFlight { live: Arc::clone(self), ending: Cell::new(None) }
+    }
+
+    /// The same for what passes unread, where silence means nothing.
+    pub fn begin_unread(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { live: Arc::clone(self), ending: Cell::new(None) }
+    }
+
+    /// The same, if fewer than `most` are in flight.
+    pub fn try_begin(self: &Arc<Self>, most: u32, now_ns: u64) -> Option<InFlight> {
+        let more = |now: u32| (now < most).then(|| now + 1);
+        self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        self.passive.begun(now_ns);
+        Some(InFlight { live: Arc::clone(self), ending: Cell::new(None) })
     }
 
     /// Notes that a connection failed; the next [`Live::take_suspicion`] says so once.
     pub fn suspect(&self) {
-        self.suspect.store(true, Ordering::Relaxed);
+        if !self.suspect.swap(true, Ordering::Relaxed) {
+            self.passive.ring();
+        }
     }
 
     /// Whether a worker suspects it, and forgets that.
@@ -131,6 +156,8 @@ fn code_of(state: State) -> u8 {
 #[derive(Debug)]
 pub struct InFlight {
     live: Arc<Live>,
+    /// How it will have ended; none while nothing is known, and for good if it was not the endpoint's doing.
+    ending: Cell<Option<Ending>>,
 }
 
 impl InFlight {
@@ -138,11 +165,21 @@ impl InFlight {
     pub fn endpoint(&self) -> u64 {
         self.live.id
     }
+
+    /// How it ends unless something else is said before it is dropped. A bad ending stays.
+    pub fn ends(&self, ending: Ending) {
+        if self.ending.get() != Some(Ending::Bad) {
+            self.ending.set(Some(ending));
+        }
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(ending) = self.ending.get() {
+            self.live.passive.settle(ending);
+        }
     }
 }
 
@@ -166,10 +203,39 @@ impl Endpoint {
 
     /// What the balancer sees of it.
     pub fn candidate(&self) -> Candidate {
+        self.seen(Holds::Respected)
+    }
+
+    /// Whether neither an operator nor its weight keeps new requests from it.
+    pub fn is_in_service(&self) -> bool {
+        self.live.mode() == Mode::Ready && self.live.weight() > 0 && !self.live.passive.is_set_aside()
+    }
+
+    /// Whether checks and requests speak for it; what panic or a hold make of that is another matter.
+    pub fn is_well(&self) -> bool {
+        self.live.state().is_usable() && !self.live.passive.is_ejected()
+    }
+
+    /// Its standing in a word or two, for whoever asks why it takes a request or not.
+    pub fn standing(&self) -> &'static str {
+        let passive = &self.live.passive;
+        match (self.live.mode(), self.live.weight()) {
+            (Mode::Drain, _) => "draining",
+            (Mode::Maintenance, _) => "in maintenance",
+            (Mode::Ready, 0) => "of weight 0",
+            (Mode::Ready, _) if passive.is_set_aside() => "set aside by its agent",
+            (Mode::Ready, _) if passive.is_ejected() => "ejected",
+            (Mode::Ready, _) if passive.is_held() => "hanging",
+            (Mode::Ready, _) => self.live.state().word(),
+        }
+    }
+
+    /// What the balancer sees of it, where a hold may count or not.
+    pub fn seen(&self, holds: Holds) -> Candidate {
         Candidate {
             identity: self.identity,
             weight: self.live.weight() * u32::from(self.live.share()),
-            usable: self.live.state().is_usable() && self.live.mode() == Mode::Ready,
+            usable: self.live.mode() == Mode::Ready && self.live.passive.allows(self.live.state(), holds),
             backup: self.backup,
             in_flight: self.live.in_flight(),
         }
@@ -186,7 +252,7 @@ mod tests {
     fn state_mode_and_flight_decide_what_the_balancer_sees() {
         let live = Arc::new(Live::new(State::Healthy, 3));
         let endpoint = Endpoint::new(([127, 0, 0, 1], 80).into(), 3, false, Arc::clone(&live));
-        let guard = live.begin();
+        let guard = live.begin(0);
         assert!(endpoint.candidate().usable && endpoint.candidate().in_flight == 1);
         drop(guard);
         for (state, mode, usable) in [

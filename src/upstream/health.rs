@@ -9,6 +9,8 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+pub mod agent;
+
 pub mod probe;
 
 mod schedule;
@@ -30,25 +32,33 @@ pub struct Rules {
     pub fall: u32,
     pub rise: u32,
     pub interval: Duration,
+    /// Between two checks in doubt; a quarter of the interval if nobody says.
+    pub fast: Option<Duration>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { fall: FALL_DEFAULT, rise: RISE_DEFAULT, interval: INTERVAL_DEFAULT }
+        Self { fall: FALL_DEFAULT, rise: RISE_DEFAULT, interval: INTERVAL_DEFAULT, fast: None }
     }
 }
 
 /// What one check saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckOutcome {
-    Passed { took: Duration },
+    /// In this time, with something to know about it.
+    Passed {
+        took: Duration,
+        note: Option<&'static str>,
+    },
     Failed(Failure),
 }
 
 /// How a check failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The connection was closed before a whole reply head.
+    /// The endpoint said something else than was expected.
+    Answer(Box<str>),
+    /// The connection was closed before what was expected had come.
     Closed,
     /// No connection; the operating system's words.
     Connect(Box<str>),
@@ -63,6 +73,7 @@ pub enum Failure {
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Answer(what) => f.write_str(what),
             Self::Closed => f.write_str("was cut off before a reply"),
             Self::Connect(cause) => write!(f, "could not connect: {cause}"),
             Self::NotHttp(what) => write!(f, "got a reply that is not HTTP: {what}"),
@@ -160,12 +171,19 @@ impl Health {
     /// Takes the outcome of one check.
     pub fn observe(&mut self, rules: Rules, outcome: CheckOutcome, around: Around, now_ns: u64) -> Option<Transition> {
         match outcome {
-            CheckOutcome::Passed { took } => self.passed(rules, took, around, now_ns),
+            CheckOutcome::Passed { took, note } => self.passed(rules, took, note, around, now_ns),
             CheckOutcome::Failed(failure) => self.failed(rules, failure, now_ns),
         }
     }
 
-    fn passed(&mut self, rules: Rules, took: Duration, around: Around, now_ns: u64) -> Option<Transition> {
+    fn passed(
+        &mut self,
+        rules: Rules,
+        took: Duration,
+        note: Option<&'static str>,
+        around: Around,
+        now_ns: u64,
+    ) -> Option<Transition> {
         (self.failed, self.last, self.alike) = (0, None, true);
         let needed = match (self.state, around) {
             (State::Healthy, _) => return None,
@@ -177,7 +195,8 @@ impl Health {
             return None;
         }
         let times = times(self.passed);
-        self.turn(State::Healthy, format!("health check passed {times} (last in {})", millis(took)), now_ns)
+        let note = note.map_or_else(String::new, |note| format!(": {note}"));
+        self.turn(State::Healthy, format!("health check passed {times} (last in {}){note}", millis(took)), now_ns)
     }
 
     fn failed(&mut self, rules: Rules, failure: Failure, now_ns: u64) -> Option<Transition> {
@@ -199,6 +218,11 @@ impl Health {
         self.since_ns = at_ns;
         self.passed = 0;
         Some(Transition { from, to, reason, at_ns })
+    }
+
+    /// Whether checks have failed since it last passed one.
+    pub fn is_failing(&self) -> bool {
+        self.failed > 0
     }
 
     fn is_rising(&self) -> bool {
@@ -253,7 +277,7 @@ mod tests {
         let mut got = Vec::new();
         for (at, letter) in (1..).zip(outcomes.chars()) {
             let outcome = match letter {
-                '.' => CheckOutcome::Passed { took: Duration::from_millis(3) },
+                '.' => CheckOutcome::Passed { took: Duration::from_millis(3), note: None },
                 '5' => status(500),
                 '4' => status(404),
                 _ => CheckOutcome::Failed(Failure::Timeout(Duration::from_secs(1))),

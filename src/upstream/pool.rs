@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use super::connect::{self, ConnectError};
 use super::connection::Connection;
 use super::http2::Multiplexed;
+use super::limits::OpenConnection;
 use super::stream::{Liveness, Look, Stream};
 use super::transport::{Speech, Transport};
 use crate::clock::{Deadline, Deadlines};
@@ -145,18 +146,27 @@ pub(super) struct Socket {
 
 /// Counts one connection while it exists.
 #[derive(Debug)]
-pub struct Open(Rc<Cell<usize>>);
+pub struct Open {
+    count: Rc<Cell<usize>>,
+    /// Its place among the connections of all workers.
+    pub(super) everywhere: Option<OpenConnection>,
+}
 
 impl Open {
     fn new(count: &Rc<Cell<usize>>) -> Self {
         count.set(count.get() + 1);
-        Self(Rc::clone(count))
+        Self { count: Rc::clone(count), everywhere: None }
+    }
+
+    /// Whether it has to be closed instead of kept unused, because another worker has requests and no connection.
+    fn is_wanted(&self) -> bool {
+        self.everywhere.as_ref().is_some_and(OpenConnection::is_wanted)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.count.set(self.count.get().saturating_sub(1));
     }
 }
 
@@ -318,6 +328,9 @@ impl Pool {
         if stated.is_some() {
             self.stated.set(stated);
         }
+        if socket.open.is_wanted() {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if generation == self.generation.get() && idle.len() < self.transport.limits.idle_max {
             socket.deadline.release();
@@ -339,17 +352,19 @@ impl Pool {
         });
     }
 
-    /// Opens what is missing of the connections that are kept ahead of need. It spawns and returns at once.
-    pub fn warm_up(self: &Rc<Self>) {
+    /// Opens what is missing of the connections that are kept ahead of need, as far as `permit` allows. It spawns and
+    /// returns at once.
+    pub fn warm_up(self: &Rc<Self>, permit: impl Fn() -> Option<OpenConnection>) {
         let there = match self.transport.speech {
             Speech::Http1 => self.idle(),
             Speech::Http2 => self.multiplexed.count(),
         };
         for _ in (there + self.warming.get())..self.transport.warm {
+            let Some(everywhere) = permit() else { return };
             self.warming.set(self.warming.get() + 1);
             let pool = Rc::clone(self);
             tokio::task::spawn_local(async move {
-                if let Err(fault) = pool.open_ahead().await {
+                if let Err(fault) = pool.open_ahead(everywhere).await {
                     tracing::debug!(%fault, "a connection that would be kept warm cannot be opened");
                 }
                 pool.warming.set(pool.warming.get() - 1);
@@ -357,17 +372,40 @@ impl Pool {
         }
     }
 
-    async fn open_ahead(&self) -> Result<(), Fault> {
+    async fn open_ahead(&self, everywhere: OpenConnection) -> Result<(), Fault> {
         let timeout = self.transport.timeout;
         match self.transport.speech {
             Speech::Http1 => {
                 let generation = self.generation.get();
-                let socket = self.open_socket(None, timeout).await?;
+                let mut socket = self.open_socket(None, timeout).await?;
+                socket.open.everywhere = Some(everywhere);
                 self.checkin(socket, generation, None);
                 Ok(())
             }
-            Speech::Http2 => self.open_multiplexed(None, &self.deadlines.guard(timeout)).await,
+            Speech::Http2 => self.open_multiplexed(None, Some(everywhere), &self.deadlines.guard(timeout)).await,
         }
+    }
+
+    /// Closes idle connections, the oldest first, for as long as requests on other workers wait for one.
+    pub fn close_wanted(&self) {
+        loop {
+            let is_wanted = self.idle.borrow().first().is_some_and(|idle| idle.socket.open.is_wanted());
+            if !is_wanted {
+                return;
+            }
+            // Out of the list first: closing one calls whoever waits.
+            let oldest = self.idle.borrow_mut().remove(0);
+            drop(oldest);
+        }
+    }
+
+    /// Closes the oldest idle connection, so that a new one may take its place; whether there was one.
+    pub fn close_oldest(&self) -> bool {
+        let oldest = {
+            let mut idle = self.idle.borrow_mut();
+            if idle.is_empty() { None } else { Some(idle.remove(0)) }
+        };
+        oldest.is_some()
     }
 
     /// Closes all idle connections now, and those in use once their reply is over.

@@ -7,6 +7,7 @@
 //! The budget is local to a worker.
 
 use std::fmt::{self, Display};
+use std::time::Duration;
 
 use crate::fault::{Facts, Fault, Retry};
 
@@ -46,7 +47,7 @@ impl Cause {
         match fault {
             Fault::Connect { .. } | Fault::ConnectTimeout { .. } => Some(Self::Connect),
             Fault::Closed { .. } | Fault::StreamRefused { .. } | Fault::StreamReset { .. } => Some(Self::Reset),
-            Fault::ReplyTimeout { .. } => Some(Self::Timeout),
+            Fault::ReplyTimeout { .. } | Fault::TryTimeout { .. } => Some(Self::Timeout),
             Fault::Answered { status, .. } => Some(Self::Status(*status)),
             _ => None,
         }
@@ -73,11 +74,16 @@ pub struct Rules {
     pub on: Box<[Cause]>,
     /// Retries as a share of requests, in per cent.
     pub percent: u32,
+    /// How long one attempt may take to bring the head of a reply, if another may follow.
+    pub per_try: Option<Duration>,
+    /// Bytes of a request body that are kept for another attempt.
+    pub buffer: u64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { attempts: 2, on: Box::new([Cause::Connect]), percent: PERCENT_DEFAULT }
+        let on = Box::new([Cause::Connect]);
+        Self { attempts: 2, on, percent: PERCENT_DEFAULT, per_try: None, buffer: 0 }
     }
 }
 
@@ -157,6 +163,21 @@ pub fn allows(rules: &Rules, fault: &Fault, tried: Tried<'_>, budget: &mut Retry
             Decision::Again
         }
     }
+}
+
+/// Whether [`allows`] would say that it may be tried again. Nothing is charged.
+pub fn may_follow(rules: &Rules, fault: &Fault, tried: Tried<'_>, budget: &RetryBudget, now_ns: u64) -> bool {
+    refusal(rules, fault, tried, budget, now_ns).is_none()
+}
+
+/// Whether the budget has room for a second copy of a request that is under way. If so, it is charged.
+pub fn allows_copy(rules: &Rules, budget: &mut RetryBudget, now_ns: u64) -> bool {
+    let (requests, retries) = budget.counted(now_ns);
+    let is_allowed = retries < allowed(requests, rules.percent);
+    if is_allowed {
+        budget.charge(now_ns);
+    }
+    is_allowed
 }
 
 fn refusal(rules: &Rules, fault: &Fault, tried: Tried<'_>, budget: &RetryBudget, now_ns: u64) -> Option<Refusal> {

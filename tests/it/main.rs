@@ -21,7 +21,11 @@ mod endpoint_h2;
 
 mod endpoint_tls;
 
+mod failover;
+
 mod grpc;
+
+mod health;
 
 mod http1;
 
@@ -38,6 +42,8 @@ mod overrides;
 mod refusals;
 
 mod regression;
+
+mod overload;
 
 mod reload;
 

@@ -83,7 +83,6 @@ fn what_is_not_built_is_refused_by_name() {
     let rows = [
         ("listeners.web-tls.http3", "http3        = true"),
         ("upstreams.shop.outlier", "outlier "),
-        ("upstreams.shop.limits", "limits "),
         ("upstreams.shop.slow_start", "slow_start "),
         ("routes.orders.policies[2].cors", "policies = [\"partner-key\", \"gold-limit\", { cors"),
         ("routes.order.policies[1].jwt", "policies = [\"partner-key\", { jwt"),

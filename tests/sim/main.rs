@@ -7,9 +7,13 @@
 
 mod balance;
 
+mod breaker;
+
 mod health;
 
 mod limit;
+
+mod queue;
 
 mod retry;
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use weirgate::fault::Fault;
-use weirgate::upstream::retry::{Body, Decision, RETRIES_MIN, RetryBudget, Rules, Tried, allows};
+use weirgate::upstream::retry::{Body, Decision, RETRIES_MIN, RetryBudget, Rules, Tried, allows, allows_copy};
 
 #[test]
 fn retries_stay_within_the_budget() {
@@ -37,5 +37,26 @@ fn retries_stay_within_the_budget() {
             assert!(again <= RETRIES_MIN.max(request / 5), "{again} retries for {request} requests");
         }
         assert!(again >= 1999, "{again} of the 2000 that are allowed");
+    });
+}
+
+/// Second copies and retries draw on one budget, and together stay within it.
+#[test]
+fn copies_and_retries_share_the_budget() {
+    super::simulate("hedge", |random| {
+        let rules = Rules { percent: random.u32(5..=50), ..Rules::default() };
+        let fault = Fault::Connect { endpoint: "e".into(), cause: "refused".into() };
+        let tried = Tried { method: "GET", body: Body::InHand, attempts: 1, stale: 0 };
+        let (mut budget, mut spent) = (RetryBudget::default(), 0);
+        for request in 1..=1_000_000_u32 {
+            budget.record(1);
+            let is_allowed = match random.u8(0..3) {
+                0 => allows_copy(&rules, &mut budget, 1),
+                1 => allows(&rules, &fault, tried, &mut budget, 1) == Decision::Again,
+                _ => false,
+            };
+            spent += u32::from(is_allowed);
+            assert!(spent <= RETRIES_MIN.max(request * rules.percent / 100), "{spent} for {request} requests");
+        }
     });
 }

@@ -30,6 +30,7 @@ pub(super) fn routes(
         policies: policies(name, route, named, given, problems),
         // A dangling name was found by the check; until then an index past the end finds nothing.
         upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
+        urgency: route.urgency,
         max_body: route.max_body.map(|size| size.0),
         connect: route.connect,
         meter: given.meters.meter(Metered::Route, name.as_str()),

@@ -13,17 +13,18 @@ use weirgate_store::model::{self, Model, RetryCondition};
 
 use super::listener::Certificates;
 use super::transport::transport;
-use super::{Given, Indices};
+use super::{Given, Indices, health};
 use crate::balance::Balance;
 use crate::config::membership::Membership;
 use crate::config::problems::Problems;
-use crate::config::snapshot::{HealthPlan, Upstream};
+use crate::config::snapshot::{Care, Upstream};
 use crate::observe::Metered;
+use crate::upstream::adaptive::Bounds;
 use crate::upstream::endpoint::{Endpoint, Live};
-use crate::upstream::health::probe::{Check, HttpCheck, Statuses};
-use crate::upstream::health::{self, State};
-use crate::upstream::retry;
+use crate::upstream::health::State;
+use crate::upstream::limits::{Limits, Overload};
 use crate::upstream::transport::Transport;
+use crate::upstream::{breaker, hedge, outlier, retry};
 
 pub(super) fn upstreams(
     model: &Model,
@@ -88,11 +89,13 @@ fn one(
         transport,
         membership,
         retry: retry_rules(&upstream.retry),
+        overload: overload(upstream, earlier),
         connect: upstream.timeouts.connect.0,
         response: upstream.timeouts.response.0,
         idle: upstream.timeouts.idle.0,
         proxy_protocol: upstream.proxy_protocol,
-        health: upstream.health.as_ref().map(health_plan),
+        health: health::plan(upstream),
+        care: care(upstream),
         meter: given.meters.meter(Metered::Upstream, name),
     }
 }
@@ -105,7 +108,8 @@ fn next_id() -> u64 {
 /// An endpoint that joins a running daemon proves itself before it gets traffic; at the start of the process what was
 /// known before counts, and what was not known is trusted until checks say otherwise.
 fn first_state(name: &str, upstream: &model::Upstream, written: &model::Endpoint, given: &Given<'_>) -> State {
-    if upstream.health.is_none() {
+    // An agent alone says nothing about life, and may never be heard.
+    if !health::is_checked(upstream) {
         return State::Unknown;
     }
     match given.previous {
@@ -146,21 +150,56 @@ fn retry_rules(written: &model::Retry) -> retry::Rules {
         attempts: written.attempts.saturating_add(1),
         on: written.on.iter().map(cause).collect(),
         percent: u32::from(written.budget.0),
+        per_try: written.per_try.map(|span| span.0),
+        buffer: written.buffer.0,
     }
 }
 
-fn health_plan(written: &model::Health) -> HealthPlan {
-    let timeout = written.timeout.0;
-    let check = match &written.http {
-        Some(http) => Check::Http(HttpCheck {
-            method: "GET".into(),
-            path: http.path.as_str().into(),
-            host: http.host.as_deref().map(Box::from),
-            expect: Statuses::of(&http.expect),
-            timeout,
-        }),
-        None => Check::Tcp { timeout },
+/// What bounds it, with the counts of the upstream that ran under this name before.
+fn overload(written: &model::Upstream, earlier: Option<&Arc<Upstream>>) -> Overload {
+    let breaker = written.breaker.as_ref().map(|breaker| breaker::Rules {
+        consecutive: breaker.consecutive_failures,
+        percent: u32::from(breaker.failure_rate.0),
+        requests: breaker.requests,
+        open: breaker.open.0,
+        open_max: breaker.open_max.0,
+    });
+    let hedge = written.hedge.as_ref();
+    Overload {
+        limits: limits(&written.limits),
+        breaker,
+        hedge: hedge.map(|hedge| hedge::Rules { percentile: u32::from(hedge.percentile.0), after: hedge.after.0 }),
+        load: earlier.map(|upstream| Arc::clone(&upstream.overload.load)).unwrap_or_default(),
+    }
+}
+
+fn limits(written: &model::UpstreamLimits) -> Limits {
+    // The file says 0 for no limit, the rules the largest number, so that the request path compares and asks nothing.
+    let limit = |number: u32| if number == 0 { u32::MAX } else { number };
+    Limits {
+        connections: limit(written.connections),
+        requests: limit(written.requests),
+        endpoint_connections: limit(written.endpoint_connections),
+        endpoint_requests: limit(written.endpoint_requests),
+        queue: written.queue,
+        patience: written.queue_timeout.0,
+        adaptive: written.adaptive.as_ref().map(|adaptive| Bounds { least: adaptive.least, most: adaptive.most }),
+    }
+}
+
+fn care(written: &model::Upstream) -> Care {
+    let outlier = |outlier: &model::Outlier| outlier::Rules {
+        consecutive: outlier.consecutive_failures,
+        rate: u32::from(outlier.failure_rate.0),
+        requests: outlier.requests,
+        interval: outlier.interval.0,
+        eject: outlier.eject.0,
+        eject_max: outlier.eject_max.0,
+        ejected_max: u32::from(outlier.ejected_max.0),
     };
-    let rules = health::Rules { fall: written.fall, rise: written.rise, interval: written.interval.0 };
-    HealthPlan { check, rules }
+    Care {
+        outlier: written.outlier.as_ref().map(outlier),
+        panic_percent: u32::from(written.panic.0),
+        slow_start: written.slow_start.map(|span| span.0),
+    }
 }

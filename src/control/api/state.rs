@@ -11,9 +11,9 @@ use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::Serialize;
 use weirgate_store::engine::AuditEntry;
-use weirgate_store::wire::{ExchangeRecord, ExplainReply, ExplainRequest, StatusReply, StoreHealth};
+use weirgate_store::wire::{ExchangeRecord, ExplainReply, ExplainRequest, HealthEvent, StatusReply, StoreHealth};
 
-use super::extract::{Asker, Document};
+use super::extract::{Asker, Document, Named};
 use super::operation::Operation;
 use crate::clock;
 use crate::control::Control;
@@ -33,6 +33,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .gives::<Vec<ExchangeRecord>>(),
         Operation::look(Method::GET, "/v1/audit", "What was changed outside revisions, newest first", get(audit))
             .gives::<Vec<AuditLine>>(),
+        Operation::look(
+            Method::GET,
+            "/v1/upstreams/{name}/timeline",
+            "What became of the endpoints of an upstream and why, newest first",
+            get(timeline),
+        )
+        .gives::<Vec<HealthEvent>>(),
         Operation::look(Method::POST, "/v1/explain", "What would happen to a request", post(explain))
             .takes::<ExplainRequest>()
             .gives::<ExplainReply>(),
@@ -102,6 +109,17 @@ impl From<AuditEntry> for AuditLine {
 async fn audit(State(control): State<Arc<Control>>) -> Result<Json<Vec<AuditLine>>, Refusal> {
     let entries = control.store.audit(AUDIT_LINES).await?;
     Ok(Json(entries.into_iter().map(AuditLine::from).collect()))
+}
+
+async fn timeline(
+    State(control): State<Arc<Control>>,
+    Named(upstream): Named<String>,
+) -> Result<Json<Vec<HealthEvent>>, Refusal> {
+    if !control.changes.running().model.upstreams.contains_key(upstream.as_str()) {
+        let upstream = upstream.escape_debug();
+        return Err(Refusal::Missing(format!("there is no upstream \"{upstream}\"; GET /v1/status lists them")));
+    }
+    Ok(Json(control.store.timeline(&upstream).await?))
 }
 
 async fn explain(

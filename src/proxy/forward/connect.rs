@@ -2,6 +2,7 @@
 //! A connection to the endpoint that was picked, and the request on it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::super::http::RequestBody;
 use super::super::journey::Journey;
@@ -23,30 +24,31 @@ use crate::upstream::transport::Speech;
 const GOODBYES_MAX: u32 = 8;
 
 /// What the request goes over.
-pub(super) enum Way {
+pub(super) enum Way<'a> {
     /// A connection of its own for as long as it takes.
     Http1(Connection),
     /// A stream on a connection that others share.
-    Http2(Multiplexed),
+    Http2(Multiplexed<'a>),
 }
 
 /// A place on a shared connection, and how to get another one.
-pub(super) struct Multiplexed {
+pub(super) struct Multiplexed<'a> {
     slot: http2::Slot,
     head: ::http::Request<()>,
     pool: Rc<Pool>,
     reuse: Reuse,
     named: Option<Named>,
+    endpoint: &'a Endpoint,
 }
 
 /// A way to the endpoint: a kept connection if there is one fit for this request, else a new one.
-pub(super) async fn connect(
-    journey: &mut Journey,
+pub(super) async fn connect<'a>(
+    journey: &Journey,
     upstream: &Upstream,
-    endpoint: &Endpoint,
+    endpoint: &'a Endpoint,
     framing: &RequestFraming,
     is_fresh: bool,
-) -> Result<Way, Fault> {
+) -> Result<Way<'a>, Fault> {
     let pool = journey.worker.pool_of(upstream, endpoint);
     let reuse = if retry::is_idempotent(journey.x.request.method.as_str()) { Reuse::Any } else { Reuse::Young };
     let named = upstream.transport.proxy_header.map(|_| named(journey));
@@ -56,17 +58,24 @@ pub(super) async fn connect(
         let began = clock::now();
         let age = if is_fresh { Age::Fresh } else { Age::Any };
         // Boxed, so that requests over HTTP/1 do not carry the room for it.
-        let slot = Box::pin(pool.slot(age, reuse, named)).await;
+        let slot = Box::pin(pool.slot(age, reuse, named, &|| upstream.overload.open(endpoint))).await;
         journey.time(Stage::Connect, began, clock::now());
-        return slot.map(|slot| Way::Http2(Multiplexed { slot, head, pool, reuse, named }));
+        return slot.map(|slot| Way::Http2(Multiplexed { slot, head, pool, reuse, named, endpoint }));
     }
     if !is_fresh && let Some(connection) = pool.checkout_as(named, journey.worker.deadlines.now(), reuse) {
         return Ok(Way::Http1(connection));
     }
+    let everywhere = upstream.overload.open(endpoint).or_else(|| {
+        // One of our own that this request must not use makes room for one that it may.
+        if pool.close_oldest() { upstream.overload.open(endpoint) } else { None }
+    });
+    let Some(everywhere) = everywhere else {
+        return Err(Fault::ConnectionLimit { endpoint: Arc::clone(&endpoint.name) });
+    };
     let began = clock::now();
     let connected = pool.connect_as(named, upstream.connect).await;
     journey.time(Stage::Connect, began, clock::now());
-    connected.map(Way::Http1)
+    connected.map(|connection| Way::Http1(connection.counted(everywhere)))
 }
 
 /// What can be done only with a connection of its own.
@@ -90,9 +99,9 @@ fn named(journey: &Journey) -> Named {
 
 /// Sends the request and waits for the head of the reply. A body that was not touched is put back.
 pub(super) async fn send<B>(
-    journey: &mut Journey,
+    journey: &Journey,
     upstream: &Upstream,
-    way: Way,
+    way: Way<'_>,
     framing: &RequestFraming,
     head: &[u8],
     body: &mut Option<B>,
@@ -118,7 +127,7 @@ where
             };
             connection.send(outgoing, |status, fields, body| body.inform(status, fields)).await
         }
-        Way::Http2(way) => Box::pin(multiplexed(journey, way, framing, taken, patience)).await,
+        Way::Http2(way) => Box::pin(multiplexed(journey, upstream, way, framing, taken, patience)).await,
     };
     match outcome {
         Ok(reply) => Ok(Forwarded { reply, sent }),
@@ -131,12 +140,14 @@ where
 
 async fn multiplexed<B: RequestBody>(
     journey: &Journey,
-    way: Multiplexed,
+    upstream: &Upstream,
+    way: Multiplexed<'_>,
     framing: &RequestFraming,
     mut body: B,
     patience: Patience,
 ) -> Result<Reply<B>, SendError<B>> {
-    let Multiplexed { mut slot, mut head, pool, reuse, named } = way;
+    let Multiplexed { mut slot, mut head, pool, reuse, named, endpoint } = way;
+    let permit = || upstream.overload.open(endpoint);
     let reply = pseudo::grpc_timeout(&journey.x).map_or(patience.reply, |timeout| timeout.min(patience.reply));
     let mut goodbyes = 0;
     loop {
@@ -159,7 +170,7 @@ async fn multiplexed<B: RequestBody>(
             ended => return ended,
         };
         let again = pseudo::request(&journey.x, framing, pool.endpoint());
-        (slot, head) = match (pool.slot(Age::Fresh, reuse, named).await, again) {
+        (slot, head) = match (pool.slot(Age::Fresh, reuse, named, &permit).await, again) {
             (Ok(slot), Ok(head)) => (slot, head),
             (Err(fault), _) | (_, Err(fault)) => return Err(SendError { fault, body: Some(body) }),
         };

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A request to an endpoint and back to the head of its reply.
 //!
-//! The steps are files in the order they happen: `side` says which upstream, `attempt` tries endpoints until one answers
-//! or another try cannot help, `pick` says which endpoint, `connect` gets a connection and sends, what `head` or (over
-//! HTTP/2) `pseudo` wrote, `outcome` tells everyone who learns from it how it went.
+//! The steps are files in the order they happen: `side` says which upstream, `admit` whether it takes a request now,
+//! `attempt` tries endpoints until one answers or another try cannot help, `pick` says which endpoint, `hedge` runs one
+//! attempt and what may run beside it, `connect` gets a connection and sends what `head` or (over HTTP/2) `pseudo` wrote
+//! and the body that `replay` gives it, `outcome` tells everyone who learns from it how it went.
+
+mod admit;
 
 mod attempt;
 
@@ -11,11 +14,15 @@ mod connect;
 
 mod head;
 
+mod hedge;
+
 mod outcome;
 
 mod pick;
 
 mod pseudo;
+
+mod replay;
 
 mod side;
 
@@ -29,9 +36,11 @@ use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
 use crate::upstream::transport::Speech;
 
+pub(super) use admit::{Passage, explain as explain_limits};
 pub(super) use head::render;
-pub(super) use outcome::{Outcome, observe};
+pub(super) use outcome::{Outcome, cut, observe_passage};
 pub(super) use pick::{NOBODY, nobody_of};
+pub use replay::Sendable;
 
 /// What came back.
 #[derive(Debug)]
@@ -42,18 +51,25 @@ pub struct Forwarded<B> {
 }
 
 /// Sends the request to an endpoint of its route's upstream and waits for the head of the reply.
-pub async fn forward<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<Forwarded<B>, Fault>
+pub async fn forward<B>(
+    journey: &mut Journey,
+    framing: &RequestFraming,
+    body: B,
+) -> Result<Forwarded<Sendable<B>>, Fault>
 where
     B: RequestBody,
 {
     let upstream = side::choose(journey)?;
+    admit::enter(journey, &upstream)?;
     let memory = journey.worker.memory_of(&upstream);
     memory.budget.borrow_mut().record(clock::since_start_ns_at(journey.x.arrived));
     let mut head = journey.worker.buffers.output();
     if upstream.transport.speech == Speech::Http1 {
         head::write(&mut head, &journey.x, framing);
     }
-    let outcome = attempt::all(journey, &upstream, &memory, framing, &head, body).await;
+    let going = hedge::Going { upstream: &upstream, memory: &memory, framing, head: &head };
+    let outcome = attempt::all(journey, going, body).await;
     journey.worker.buffers.return_output(head);
+    admit::leave(journey, &upstream, outcome.as_ref().map(|forwarded| forwarded.reply.line.status));
     outcome
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::super::journey::Journey;
 use super::super::worker::UpstreamMemory;
+use super::admit::has_room;
 use super::attempt::Attempts;
 use crate::balance::{Candidate, Choice};
 use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
-use crate::upstream::endpoint::{Endpoint, Mode};
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::passive::Holds;
 
 pub(super) fn pick(
     journey: &Journey,
@@ -17,16 +19,30 @@ pub(super) fn pick(
     memory: &UpstreamMemory,
     attempts: &Attempts,
 ) -> Result<Choice, Fault> {
-    let view = |at: usize| {
-        let mut candidate = upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or(NOBODY);
+    let view = |at: usize, holds: Holds| {
+        let Some(endpoint) = upstream.endpoints.get(at) else { return NOBODY };
+        let mut candidate = endpoint.seen(holds);
         candidate.usable &= !attempts.tried.contains(&at);
+        if candidate.usable && !has_room(journey, upstream, endpoint) {
+            attempts.met_full.set(true);
+            candidate.usable = false;
+        }
         candidate
     };
     let ask = journey.worker.ask(journey.x.client_ip);
-    match upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), view) {
-        Some(choice) => Ok(choice),
-        None => Err(nobody(journey, upstream)),
+    let pick = |holds| upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), |at| view(at, holds));
+    let mut choice = pick(Holds::Respected);
+    if is_forced(upstream, choice) {
+        choice = pick(Holds::Ignored);
     }
+    choice.ok_or_else(|| nobody(journey, upstream))
+}
+
+/// Whether only holds left nobody, or only a backup, to choose from. A hold is a guess, and a guess must not refuse a
+/// request or wake a backup.
+fn is_forced(upstream: &Upstream, choice: Option<Choice>) -> bool {
+    let chosen = choice.and_then(|choice| upstream.endpoints.get(choice.index));
+    chosen.is_none_or(|chosen| chosen.backup) && upstream.endpoints.iter().any(|other| other.live.passive.is_held())
 }
 
 /// A place past the end of the list.
@@ -49,15 +65,7 @@ pub(in super::super) fn nobody_of(upstream: &Upstream) -> Fault {
     if upstream.endpoints.is_empty() {
         return Fault::NoEndpoint { upstream: upstream_name, reason: upstream.membership.nobody() };
     }
-    let why = |endpoint: &Arc<Endpoint>| {
-        let state = match (endpoint.live.mode(), endpoint.live.weight()) {
-            (Mode::Drain, _) => "draining",
-            (Mode::Maintenance, _) => "in maintenance",
-            (Mode::Ready, 0) => "of weight 0",
-            (Mode::Ready, _) => endpoint.live.state().word(),
-        };
-        format!("{} is {state}", endpoint.name)
-    };
+    let why = |endpoint: &Arc<Endpoint>| format!("{} is {}", endpoint.name, endpoint.standing());
     let reasons: Vec<_> = upstream.endpoints.iter().take(8).map(why).collect();
     Fault::NoEndpoint { upstream: upstream_name, reason: reasons.join(", ") }
 }

@@ -17,6 +17,7 @@ use super::stream::{note_frame, note_wait};
 use crate::clock::{Deadline, Deadlines};
 use crate::exchange::Fields;
 use crate::fault::Fault;
+use crate::proxy::forward::Sendable;
 use crate::proxy::http::RequestBody;
 use crate::proxy::journey::Journey;
 use crate::proxy::reply::Content;
@@ -100,7 +101,7 @@ impl Body for InBody {
 /// A reply body.
 #[derive(Debug)]
 pub(super) struct OutBody {
-    content: Content<InBody>,
+    content: Content<Sendable<InBody>>,
     journey: Journey,
     received: Rc<Cell<u64>>,
     active: Active,
@@ -109,7 +110,7 @@ pub(super) struct OutBody {
 
 impl OutBody {
     pub(super) fn new(
-        content: Content<InBody>,
+        content: Content<Sendable<InBody>>,
         journey: Journey,
         received: Rc<Cell<u64>>,
         mut active: Active,
@@ -141,7 +142,7 @@ impl Body for OutBody {
             Poll::Ready(Some(Err(fault))) => {
                 // The client did not cancel: the endpoint broke off.
                 self.active.is_finished = true;
-                self.journey.fault = Some(fault.clone());
+                self.journey.cut(fault.clone());
             }
         }
         polled

@@ -14,6 +14,8 @@ use crate::fault::Fault;
 use crate::protocol::http1::{Framing, RequestFraming};
 use crate::protocol::target::{self, Pseudo, Target};
 use crate::proxy::edge;
+use crate::proxy::forward::Sendable;
+use crate::proxy::http::ReplyTo;
 use crate::proxy::journey::Journey;
 use crate::proxy::reply::{Content, Reply};
 use crate::proxy::worker::Worker;
@@ -116,7 +118,11 @@ fn framing(fields: &Fields, body: &InBody) -> Result<RequestFraming, Fault> {
 }
 
 /// The head of a reply for HTTP/2, and its body.
-pub(super) fn reply_head(reply: Reply<InBody>, worker: &Worker, is_bodiless: bool) -> (Response<()>, Content<InBody>) {
+pub(super) fn reply_head(
+    reply: ReplyTo<InBody>,
+    worker: &Worker,
+    is_bodiless: bool,
+) -> (Response<()>, Content<Sendable<InBody>>) {
     let Reply { status, fields, framing, body, .. } = reply;
     let mut head = Response::new(());
     *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -38,7 +38,9 @@ impl Gateway {
             // Before the first model runs there is nothing to carry over but what the store remembers.
             previous: (!running.is_empty()).then_some(&*running),
             private_key: &*self.private_keys,
-            restored: &|upstream, address| health.get(&(upstream.to_owned(), address.to_owned())).copied(),
+            restored: &|upstream, address| {
+                health.get(&(upstream.to_owned(), address.to_owned())).map(|kept| kept.state)
+            },
             found: &|upstream, source| self.discovered().found(upstream, source),
         };
         let compiled = compile(&model, revision, &given);

@@ -70,7 +70,7 @@ impl Schedule {
 
 fn wait(rules: Rules, health: &Health, around: Around, draw: &mut Draw) -> Duration {
     if health.is_rising() {
-        return CONFIRM.min(rules.interval);
+        return CONFIRM.min(eager(rules));
     }
     if around == Around::Dark {
         return eager(rules).min(DARK_MAX);
@@ -83,7 +83,7 @@ fn wait(rules: Rules, health: &Health, around: Around, draw: &mut Draw) -> Durat
 }
 
 fn eager(rules: Rules) -> Duration {
-    (rules.interval / 4).max(EAGER_MIN).min(rules.interval)
+    rules.fast.unwrap_or_else(|| (rules.interval / 4).max(EAGER_MIN)).min(rules.interval)
 }
 
 /// A part of `whole`, drawn.
@@ -120,13 +120,18 @@ mod tests {
         let mut health = Health::new(State::Unhealthy, 0);
         assert!(wait(rules, &health, Around::Lit) >= 1800);
         assert_eq!(wait(rules, &health, Around::Dark), 500);
-        let passed = CheckOutcome::Passed { took: Duration::ZERO };
+        let passed = CheckOutcome::Passed { took: Duration::ZERO, note: None };
         assert_eq!(health.observe(rules, passed, Around::Lit, 1), None);
         assert_eq!(wait(rules, &health, Around::Lit), 150, "confirmed within 0.2 s");
         for (interval_ms, want) in [(30_000, 500), (1_000, 250), (400, 200), (100, 100)] {
             let rules = Rules { interval: Duration::from_millis(interval_ms), ..rules };
             let wait = wait(rules, &Health::new(State::Unhealthy, 0), Around::Dark);
             assert_eq!(wait, want, "in the dark, with an interval of {interval_ms} ms");
+        }
+        for (fast_ms, want) in [(50, 50), (400, 400), (9_000, 500)] {
+            let rules = Rules { fast: Some(Duration::from_millis(fast_ms)), ..rules };
+            let wait = wait(rules, &Health::new(State::Unhealthy, 0), Around::Dark);
+            assert_eq!(wait, want, "in the dark, with a fast interval of {fast_ms} ms");
         }
     }
 

@@ -16,7 +16,8 @@ use super::connection::{Fresh, Shared, Slot, start};
 use crate::clock::Deadline;
 use crate::fault::Fault;
 use crate::upstream::connect::{self, ConnectError, within};
-use crate::upstream::pool::{Age, Named, Pool, Reuse};
+use crate::upstream::limits::OpenConnection;
+use crate::upstream::pool::{Age, Named, Open, Pool, Reuse};
 
 /// The HTTP/2 connections of one worker to one endpoint.
 #[derive(Debug, Default)]
@@ -63,8 +64,14 @@ impl Drop for Opening<'_> {
 }
 
 impl Pool {
-    /// A place on a connection for one request.
-    pub async fn slot(self: &Rc<Self>, age: Age, reuse: Reuse, named: Option<Named>) -> Result<Slot, Fault> {
+    /// A place on a connection for one request. A new connection is opened only if `permit` allows one.
+    pub async fn slot(
+        self: &Rc<Self>,
+        age: Age,
+        reuse: Reuse,
+        named: Option<Named>,
+        permit: &dyn Fn() -> Option<OpenConnection>,
+    ) -> Result<Slot, Fault> {
         let all = self.multiplexed();
         let deadline = self.deadlines().guard(self.transport().timeout);
         let floor = if age == Age::Fresh { all.next.get() } else { 0 };
@@ -83,7 +90,10 @@ impl Pool {
             } else if all.is_opening.get() && named.is_none() {
                 self.wait(&deadline).await?;
             } else {
-                self.open_multiplexed(named, &deadline).await?;
+                let Some(everywhere) = permit() else {
+                    return Err(Fault::ConnectionLimit { endpoint: Arc::clone(self.endpoint()) });
+                };
+                self.open_multiplexed(named, Some(everywhere), &deadline).await?;
             }
         }
     }
@@ -105,13 +115,16 @@ impl Pool {
     pub(in crate::upstream) async fn open_multiplexed(
         &self,
         named: Option<Named>,
+        everywhere: Option<OpenConnection>,
         deadline: &Deadline,
     ) -> Result<(), Fault> {
         let all = self.multiplexed();
         all.is_opening.set(true);
         let _opening = Opening(all);
         let generation = self.generation();
-        match self.greet(named, deadline).await {
+        let mut open = self.count_open();
+        open.everywhere = everywhere;
+        match self.greet(named, open, deadline).await {
             Ok(shared) if generation == self.generation() => {
                 all.list.borrow_mut().push(shared);
                 Ok(())
@@ -129,7 +142,7 @@ impl Pool {
         }
     }
 
-    async fn greet(&self, named: Option<Named>, deadline: &Deadline) -> Result<Rc<Shared>, ConnectError> {
+    async fn greet(&self, named: Option<Named>, open: Open, deadline: &Deadline) -> Result<Rc<Shared>, ConnectError> {
         let all = self.multiplexed();
         if all.list.borrow().len() >= CONNECTIONS_MAX {
             let sentence = format!("all {CONNECTIONS_MAX} HTTP/2 connections are full");
@@ -137,7 +150,6 @@ impl Pool {
         }
         let number = all.next.get();
         all.next.set(number + 1);
-        let open = self.count_open();
         let stream = connect::open(self.address(), self.transport(), named, deadline).await?;
         let idle_age = self.transport().limits.idle_age;
         let endpoint = Arc::clone(self.endpoint());

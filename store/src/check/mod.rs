@@ -9,7 +9,11 @@ mod discovery;
 
 mod gate;
 
+mod health;
+
 mod listen;
+
+mod overload;
 
 mod route;
 
@@ -62,6 +66,7 @@ pub fn check_declared(model: &Model, declared: &Declared) -> Report {
     let mut findings = Findings { model, declared, report: Report::default() };
     listen::check(&mut findings);
     upstream::check(&mut findings);
+    overload::check(&mut findings);
     gate::check(&mut findings);
     route::check(&mut findings);
     findings.unused();

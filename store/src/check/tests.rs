@@ -103,6 +103,17 @@ fn listeners() {
     assert_eq!(parse_and_check(free).map(|(_, warnings)| warnings), Ok(Vec::new()));
 }
 
+/// Each row is one upstream that is wrong in one place.
+#[track_caller]
+fn upstream_problems(rows: &[(String, ProblemCode, &str, u32)]) {
+    for (rest, code, path, line) in rows {
+        let text = format!("[upstreams.v]\n{rest}[routes.v]\nmatch = {{ path = \"/v\" }}\nupstream = \"v\"\n");
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.clone(), p.line)).collect();
+        assert_eq!(seen, [(*code, format!("upstreams.v.{path}"), Some(*line))], "row {rest:?}\n{found:#?}");
+    }
+}
+
 #[test]
 fn listeners_without_routes() {
     let l = |protocol: &str, rest: &str| {
@@ -148,7 +159,7 @@ fn listeners_without_routes() {
 #[test]
 fn upstreams() {
     let e = "endpoints = [{ address = \"127.0.0.1:1\" }]\n";
-    for (rest, code, path, line) in [
+    upstream_problems(&[
         ("endpoints = []\n".to_owned(), MissingField, "endpoints", 2),
         (
             "endpoints = [{ address = \"127.0.0.1:1\" },\n{ address = \"127.0.0.1:1\" }]\n".to_owned(),
@@ -164,6 +175,15 @@ fn upstreams() {
             "endpoints[0].weight",
             2,
         ),
+        (format!("{e}retry = {{ attempts = 11 }}\n"), BadValue, "retry.attempts", 3),
+        (format!("{e}timeouts = {{ connect = \"0ms\" }}\n"), BadValue, "timeouts.connect", 3),
+    ]);
+}
+
+#[test]
+fn health_of_upstreams() {
+    let e = "endpoints = [{ address = \"127.0.0.1:1\" }]\n";
+    upstream_problems(&[
         (format!("{e}health = {{ interval = \"1s\" }}\n"), MissingField, "health", 3),
         (format!("{e}health = {{ tcp = true, http = {{ path = \"/\" }} }}\n"), Conflict, "health", 3),
         (format!("{e}health = {{ http = {{ path = \"x\" }} }}\n"), BadValue, "health.http.path", 3),
@@ -175,14 +195,50 @@ fn upstreams() {
         ),
         (format!("{e}health = {{ tcp = true, fall = 0 }}\n"), BadValue, "health.fall", 3),
         (format!("{e}health = {{ tcp = true, timeout = \"0s\" }}\n"), BadValue, "health.timeout", 3),
-        (format!("{e}retry = {{ attempts = 11 }}\n"), BadValue, "retry.attempts", 3),
-        (format!("{e}timeouts = {{ connect = \"0ms\" }}\n"), BadValue, "timeouts.connect", 3),
-    ] {
-        let text = format!("[upstreams.v]\n{rest}[routes.v]\nmatch = {{ path = \"/v\" }}\nupstream = \"v\"\n");
-        let found = parse_and_check(&text).err().unwrap_or_default();
-        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.clone(), p.line)).collect();
-        assert_eq!(seen, [(code, format!("upstreams.v.{path}"), Some(line))], "row {rest:?}\n{found:#?}");
-    }
+        (format!("{e}health = {{ tcp = true, tls = true }}\n"), Conflict, "health", 3),
+        (
+            format!("{e}health = {{ grpc = true, script = {{ path = \"/x\" }}, agent = {{ port = 1 }} }}\n"),
+            Conflict,
+            "health",
+            3,
+        ),
+        (format!("{e}health = {{ tcp = {{ expect = \"\" }} }}\n"), BadValue, "health.tcp.expect", 3),
+        (format!("{e}health = {{ tls = {{ server_name = \"a b\" }} }}\n"), BadValue, "health.tls.server_name", 3),
+        (format!("{e}health = {{ script = {{ path = \"check\" }} }}\n"), BadValue, "health.script.path", 3),
+        (
+            format!("{e}health = {{ script = {{ path = \"/x\", args = [\"a\\u0000\"] }} }}\n"),
+            BadValue,
+            "health.script.args[0]",
+            3,
+        ),
+        (format!("{e}health = {{ agent = {{ port = 0 }} }}\n"), BadValue, "health.agent.port", 3),
+        (format!("{e}health = {{ tcp = true, port = 0 }}\n"), BadValue, "health.port", 3),
+        (
+            format!("{e}health = {{ tcp = true, interval = \"1s\", fast_interval = \"2s\" }}\n"),
+            Conflict,
+            "health.fast_interval",
+            3,
+        ),
+        (format!("{e}health = {{ http = {{ path = \"/\", method = \"G T\" }} }}\n"), BadValue, "health.http.method", 3),
+        (
+            format!("{e}health = {{ http = {{ path = \"/\", headers = {{ Host = \"a\" }} }} }}\n"),
+            BadValue,
+            "health.http.headers.Host",
+            3,
+        ),
+        (format!("{e}health = {{ http = {{ path = \"/\", body = \"(\" }} }}\n"), Invalid, "health.http.body", 3),
+        (
+            format!("{e}health = {{ http = {{ path = \"/\", method = \"HEAD\", body = \"ok\" }} }}\n"),
+            Conflict,
+            "health.http.body",
+            3,
+        ),
+        (format!("{e}outlier = {{ failure_rate = \"101%\" }}\n"), BadValue, "outlier.failure_rate", 3),
+        (format!("{e}outlier = {{ eject = \"10m\" }}\n"), Conflict, "outlier.eject_max", 3),
+        (format!("{e}panic = \"101%\"\n"), BadValue, "panic", 3),
+        (format!("{e}slow_start = \"0s\"\n"), BadValue, "slow_start", 3),
+        (format!("{e}slow_start = \"2h\"\n"), BadValue, "slow_start", 3),
+    ]);
 }
 
 #[test]

@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rules for upstreams, their endpoints and their health checks.
+//! Rules for upstreams and their endpoints; those about health are in `health`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::listen::not_zero;
-use super::spelling::path_fault;
-use super::{Findings, discovery, transport};
-use crate::model::{Health, Name, Retry, Upstream, WEIGHT_MAX};
+use super::{Findings, discovery, health, transport};
+use crate::model::{Name, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
-
-/// Most tries after the first: beyond it a retry is a load, not a remedy.
-const RETRY_ATTEMPTS_MAX: u32 = 10;
-
-/// Most checks in a row that decide.
-const CHECKS_MAX: u64 = 100;
 
 pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
@@ -25,10 +18,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         if let Some(source) = &upstream.discovery {
             discovery::check(findings, || at(name, "discovery"), source);
         }
-        if let Some(check) = &upstream.health {
-            health(findings, name, check);
-        }
-        retry(findings, name, &upstream.retry);
+        health::check(findings, name, upstream);
         let timeouts = &upstream.timeouts;
         for (field, span) in [
             ("timeouts.connect", timeouts.connect),
@@ -40,7 +30,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     }
 }
 
-fn at(name: &Name, field: &str) -> String {
+pub(super) fn at(name: &Name, field: &str) -> String {
     format!("upstreams.{}.{field}", quoted(name.as_str()))
 }
 
@@ -74,52 +64,5 @@ fn endpoints(findings: &mut Findings<'_>, name: &Name, upstream: &Upstream) {
     if upstream.endpoints.iter().all(|endpoint| endpoint.backup) {
         let message = "all endpoints are backups, so backup means nothing";
         findings.warn(ProblemCode::Conflict, at(name, "endpoints"), message, "leave backup out of one of them");
-    }
-}
-
-fn health(findings: &mut Findings<'_>, name: &Name, health: &Health) {
-    match (&health.http, health.tcp.is_some()) {
-        (Some(_), true) => findings.problem(
-            ProblemCode::Conflict,
-            at(name, "health"),
-            "a health check is over http or over tcp, not both",
-            "leave tcp out; an http check connects too",
-        ),
-        (None, false) => findings.problem(
-            ProblemCode::MissingField,
-            at(name, "health"),
-            "a health check needs http or tcp",
-            "write http = { path = \"/healthz\" }, or tcp = true",
-        ),
-        _ => {}
-    }
-    if let Some(http) = &health.http {
-        if let Some(fault) = path_fault(http.path.split('?').next().unwrap_or("")) {
-            findings.bad(at(name, "health.http.path"), fault, "write a path such as \"/healthz\"");
-        }
-        if http.expect.is_empty() {
-            findings.bad(at(name, "health.http.expect"), "no status is healthy", "write expect = [200]");
-        }
-        for (index, status) in http.expect.iter().enumerate() {
-            let path = || at(name, &format!("health.http.expect[{index}]"));
-            findings.within(path, u64::from(*status), 100, 599);
-        }
-        let host = http.host.as_deref().unwrap_or("localhost");
-        if host.is_empty() || !host.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@".contains(&b)) {
-            findings.bad(at(name, "health.http.host"), "this is not a host", "write a host name, or leave it out");
-        }
-    }
-    findings.within(|| at(name, "health.fall"), u64::from(health.fall), 1, CHECKS_MAX);
-    findings.within(|| at(name, "health.rise"), u64::from(health.rise), 1, CHECKS_MAX);
-    not_zero(findings, || at(name, "health.interval"), health.interval);
-    not_zero(findings, || at(name, "health.timeout"), health.timeout);
-}
-
-fn retry(findings: &mut Findings<'_>, name: &Name, retry: &Retry) {
-    findings.within(|| at(name, "retry.attempts"), u64::from(retry.attempts), 0, u64::from(RETRY_ATTEMPTS_MAX));
-    findings.within(|| at(name, "retry.budget"), u64::from(retry.budget.0), 0, 100);
-    if retry.attempts > 0 && retry.on.is_empty() {
-        let help = "write on = [\"connect\"], or attempts = 0";
-        findings.warn(ProblemCode::Conflict, at(name, "retry.on"), "nothing is a reason to retry", help);
     }
 }

@@ -35,6 +35,8 @@ mod sled;
 
 mod store;
 
+mod timeline;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
@@ -42,6 +44,7 @@ pub use keyring::Keyring;
 pub use lock::Held;
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
+pub use timeline::TIMELINE_EVENTS_MAX;
 
 /// The collections of records. The name on disk ends in the version of its format: a new format is a new name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,10 +67,12 @@ enum Tree {
     Found,
     /// Upstream and address to an endpoint that registered itself.
     Leases,
+    /// Upstream to what became of its endpoints.
+    Timeline,
 }
 
 impl Tree {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -77,6 +82,7 @@ impl Tree {
         Self::Audit,
         Self::Found,
         Self::Leases,
+        Self::Timeline,
     ];
 
     fn name(self) -> &'static str {
@@ -90,6 +96,7 @@ impl Tree {
             Self::Audit => "audit@1",
             Self::Found => "found@1",
             Self::Leases => "leases@1",
+            Self::Timeline => "timeline@1",
         }
     }
 }

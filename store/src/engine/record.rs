@@ -60,6 +60,17 @@ pub struct HealthRecord {
     pub health: EndpointHealth,
     pub reason: String,
     pub since_ms: i64,
+    /// Until when it is ejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ejected_until_ms: Option<i64>,
+    /// How many of its ejections lie so close together that they count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ejections: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The last good answer of a source of endpoints.

@@ -33,7 +33,9 @@ pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
 pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
-pub use route::{Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, ValueMatch};
+pub use route::{
+    Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
+};
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{
     Adaptive, AgentCheck, Balance, Breaker, CertificateCheck, DiscoverFile, DiscoverLease, Discovery, Endpoint,

@@ -74,6 +74,9 @@ impl Default for Route {
 /// Urgency of what says nothing (RFC 9218 section 4.1).
 pub const URGENCY_DEFAULT: u8 = 3;
 
+/// The least urgent of all (RFC 9218).
+pub const URGENCY_MAX: u8 = 7;
+
 fn urgency() -> u8 {
     URGENCY_DEFAULT
 }

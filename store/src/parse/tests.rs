@@ -138,13 +138,11 @@ fn values() {
 fn what_is_not_built_yet_is_refused_by_name() {
     check(&[
         (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\noutlier = { eject = \"30s\" }\nslow_start = \"1s\"\nlimits = {}\n",
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nbalance = \"maglev\"\nzone = { prefer = \"a\" }\n",
             &[
                 (NotSupported, "upstreams.u.endpoints[0].address", 2),
                 (NotSupported, "upstreams.u.balance", 3),
-                (NotSupported, "upstreams.u.outlier", 4),
-                (NotSupported, "upstreams.u.slow_start", 5),
-                (NotSupported, "upstreams.u.limits", 6),
+                (NotSupported, "upstreams.u.zone", 4),
             ],
         ),
         (
@@ -169,9 +167,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
     let paths: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
     let want = [
         "listeners.web-tls.http3",
-        "upstreams.shop.outlier",
-        "upstreams.shop.limits",
-        "upstreams.shop.slow_start",
         "routes.orders.policies[2].cors",
         "routes.order.policies[1].jwt",
         "routes.order-page.policies[0].compose",

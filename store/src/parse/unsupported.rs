@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::place::{Place, Step};
-use crate::model::{Kind, Model, Route, URGENCY_DEFAULT};
+use crate::model::{Kind, Model, Route};
 use crate::suggest;
 
 /// When a value at the place of a row is refused.
@@ -42,34 +42,13 @@ const ROWS: &[Row] = &[
     Row(Kind::Upstream, "endpoints[].priority", When::Present, "leave it out, or use backup"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
     Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
-    Row(Kind::Upstream, "health.tls", When::Present, "use tcp = true"),
-    Row(Kind::Upstream, "health.grpc", When::Present, "use tcp = true"),
-    Row(Kind::Upstream, "health.script", When::Present, "use http or tcp"),
-    Row(Kind::Upstream, "health.agent", When::Present, "leave it out"),
-    Row(Kind::Upstream, "health.port", When::Present, "leave it out"),
-    Row(Kind::Upstream, "health.fast_interval", When::Present, "leave it out"),
-    Row(Kind::Upstream, "health.http.method", When::Present, "leave it out; checks are GET"),
-    Row(Kind::Upstream, "health.http.headers", When::Present, "leave it out"),
-    Row(Kind::Upstream, "health.http.body", When::Present, "leave it out"),
-    Row(Kind::Upstream, "health.tcp.send", When::Present, "use tcp = true"),
-    Row(Kind::Upstream, "health.tcp.expect", When::Present, "use tcp = true"),
-    Row(Kind::Upstream, "outlier", When::Present, "leave it out, and use health"),
-    Row(Kind::Upstream, "panic", When::Present, "leave it out"),
-    Row(Kind::Upstream, "slow_start", When::Present, "leave it out"),
-    Row(Kind::Upstream, "retry.per_try", When::Present, "leave it out, and use timeouts.response"),
-    Row(Kind::Upstream, "retry.buffer", When::Present, "leave it out"),
-    Row(Kind::Upstream, "hedge", When::Present, "leave it out"),
-    Row(Kind::Upstream, "breaker", When::Present, "leave it out"),
-    Row(Kind::Upstream, "limits", When::Present, "leave it out; a listener has limits"),
     Row(Kind::Route, "split", When::Present, "name one upstream; weights go on its endpoints"),
     Row(Kind::Route, "split_by", When::Present, "leave it out"),
     Row(Kind::Route, "testers", When::Present, "leave it out"),
     Row(Kind::Route, "canary", When::Present, "leave it out"),
     Row(Kind::Route, "mirror", When::Present, "leave it out"),
-    Row(Kind::Route, "urgency", When::Present, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
-    Row(Kind::Consumer, "urgency", When::Present, "leave it out"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
     Row(Kind::Consumer, "basic", When::Present, "give the consumer api_keys"),
     Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
@@ -143,16 +122,15 @@ pub(super) fn is_used(model: &Model) -> bool {
         let value = serde_json::to_value(object).unwrap_or_default();
         !find(kind, &value, &Place::parse("")).is_empty()
     }
-    // Routes and consumers can be a million, so they are looked at without a detour over JSON.
+    // Routes can be a million, so they are looked at without a detour over JSON.
     let route = |route: &Route| {
-        let Route { split, split_by, testers, canary, mirror, urgency, .. } = route;
+        let Route { split, split_by, testers, canary, mirror, .. } = route;
         let splits = !split.is_empty() || split_by.is_some() || testers.is_some() || canary.is_some();
-        splits || mirror.is_some() || *urgency != URGENCY_DEFAULT
+        splits || mirror.is_some()
     };
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))
         || model.routes.values().any(route)
-        || model.consumers.values().any(|consumer| consumer.urgency.is_some())
 }
 
 /// The policies written in an object: itself, or those of a route.

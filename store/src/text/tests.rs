@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is written reads back as what it was, for models of every shape.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::collection::{btree_map, vec};
@@ -96,45 +95,38 @@ fn upstream() -> impl Strategy<Value = Upstream> {
         backup,
         ..Endpoint::plain(address)
     });
-    let http = (text(), option::of(text()), vec(any::<u16>(), 0..3)).prop_map(|(path, host, expect)| HttpCheck {
-        method: "GET".to_owned(),
-        path,
-        host,
-        headers: BTreeMap::new(),
-        expect,
-        body: None,
-    });
-    let health = (option::of(http), any::<bool>(), span(), span(), any::<(u32, u32)>()).prop_map(
-        |(http, tcp, interval, timeout, (fall, rise))| Health {
-            http,
-            tcp: tcp.then(TcpCheck::default),
-            interval,
-            timeout,
-            fall,
-            rise,
-            ..Health::default()
-        },
-    );
     let on = prop_oneof![Just(RetryCondition::Timeout), Just(RetryCondition::Status502)];
-    let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u16).prop_map(|(attempts, on, budget)| Retry {
-        attempts,
-        on,
-        budget: Percent(budget),
-        ..Retry::default()
-    });
+    let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u16, option::of(span()), size()).prop_map(
+        |(attempts, on, budget, per_try, buffer)| Retry { attempts, on, budget: Percent(budget), per_try, buffer },
+    );
     let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
     let source = option::of(discovery());
     let retry = prop_oneof![Just(Retry::default()), retry];
-    (balance, (vec(endpoint, 0..12), source), option::of(health), retry, timeouts, transport()).prop_map(
-        |(balance, (endpoints, discovery), health, retry, timeouts, transport)| Upstream {
+    let care = (option::of(outlier()), 0..=100_u16, option::of(span()));
+    let failing = (option::of(health()), care, retry);
+    (balance, (vec(endpoint, 0..12), source), failing, timeouts, overload(), transport()).prop_map(
+        |(
+            balance,
+            (endpoints, discovery),
+            (health, (outlier, panic, slow_start), retry),
+            timeouts,
+            (limits, breaker, hedge),
+            transport,
+        )| Upstream {
             balance,
             endpoints,
             discovery,
             health,
+            outlier,
+            panic: Percent(panic),
+            slow_start,
             retry,
             timeouts,
+            limits,
+            breaker,
+            hedge,
             ..transport
         },
     )
@@ -157,6 +149,80 @@ fn transport() -> impl Strategy<Value = Upstream> {
         pool,
         ..Upstream::default()
     })
+}
+
+fn overload() -> impl Strategy<Value = (UpstreamLimits, Option<Breaker>, Option<Hedge>)> {
+    let adaptive = any::<(u32, u32)>().prop_map(|(least, most)| Adaptive { least, most });
+    let limits = (any::<(u32, u32, u32, u32, u32)>(), span(), option::of(adaptive)).prop_map(
+        |((connections, requests, endpoint_connections, endpoint_requests, queue), queue_timeout, adaptive)| {
+            UpstreamLimits {
+                connections,
+                requests,
+                endpoint_connections,
+                endpoint_requests,
+                queue,
+                queue_timeout,
+                adaptive,
+            }
+        },
+    );
+    let breaker = (any::<(u32, u32)>(), 0..=100_u16, span(), span()).prop_map(
+        |((consecutive_failures, requests), rate, open, open_max)| Breaker {
+            consecutive_failures,
+            failure_rate: Percent(rate),
+            requests,
+            open,
+            open_max,
+        },
+    );
+    let hedge = (0..=100_u16, span()).prop_map(|(percentile, after)| Hedge { percentile: Percent(percentile), after });
+    let limits = prop_oneof![Just(UpstreamLimits::default()), limits];
+    (limits, option::of(breaker), option::of(hedge))
+}
+
+fn health() -> impl Strategy<Value = Health> {
+    let headers = btree_map(text(), text(), 0..3);
+    let http = (text(), text(), option::of(text()), headers, vec(any::<u16>(), 0..3), option::of(text())).prop_map(
+        |(method, path, host, headers, expect, body)| HttpCheck { method, path, host, headers, expect, body },
+    );
+    let tcp = (option::of(text()), option::of(text())).prop_map(|(send, expect)| TcpCheck { send, expect });
+    let tls = option::of(text()).prop_map(|server_name| TlsCheck { server_name });
+    let grpc = text().prop_map(|service| GrpcCheck { service });
+    let script = (text(), vec(text(), 0..3)).prop_map(|(path, args)| ScriptCheck { path, args });
+    let agent = (any::<u16>(), option::of(text())).prop_map(|(port, send)| AgentCheck { port, send });
+    let kinds = (option::of(http), option::of(tcp), option::of(tls), option::of(grpc), option::of(script));
+    let times = (span(), option::of(span()), span(), any::<(u32, u32)>());
+    (kinds, option::of(agent), option::of(any::<u16>()), times).prop_map(
+        |((http, tcp, tls, grpc, script), agent, port, (interval, fast_interval, timeout, (fall, rise)))| Health {
+            http,
+            tcp,
+            tls,
+            grpc,
+            script,
+            agent,
+            port,
+            interval,
+            fast_interval,
+            timeout,
+            fall,
+            rise,
+        },
+    )
+}
+
+fn outlier() -> impl Strategy<Value = Outlier> {
+    let counts = (any::<u32>(), 0..=100_u16, any::<u32>(), 0..=100_u16);
+    (counts, span(), span(), span()).prop_map(
+        |((consecutive_failures, failure_rate, requests, ejected_max), interval, eject, eject_max)| Outlier {
+            consecutive_failures,
+            failure_rate: Percent(failure_rate),
+            requests,
+            interval,
+            eject,
+            eject_max,
+            ejected_max: Percent(ejected_max),
+        },
+    )
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -197,14 +263,16 @@ fn route() -> impl Strategy<Value = Route> {
     let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
-    (matches, option::of(name()), vec(reference, 0..4), any::<i32>(), option::of(size()), any::<bool>()).prop_map(
-        |(matches, upstream, policies, priority, max_body, connect)| Route {
+    let numbers = (any::<i32>(), any::<u8>(), any::<bool>());
+    (matches, option::of(name()), vec(reference, 0..4), numbers, option::of(size())).prop_map(
+        |(matches, upstream, policies, (priority, urgency, connect), max_body)| Route {
             connect,
             matches,
             upstream,
             policies,
             priority,
             max_body,
+            urgency,
             ..Route::default()
         },
     )
@@ -216,7 +284,11 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
-    (vec(text(), 0..3), vec(key, 0..3)).prop_map(|(groups, api_keys)| Consumer { groups, api_keys, urgency: None })
+    (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>())).prop_map(|(groups, api_keys, urgency)| Consumer {
+        groups,
+        api_keys,
+        urgency,
+    })
 }
 
 /// A model with objects of every kind.

@@ -68,6 +68,24 @@ pub struct UpstreamStatus {
     /// Requests that wait for a place.
     #[serde(default)]
     pub queued: u32,
+    /// Requests that hold a place within its limits; 0 where it has none.
+    #[serde(default)]
+    pub requests: u32,
+    /// Open connections to all its endpoints.
+    #[serde(default)]
+    pub connections: u32,
+    /// Requests that waited in vain, since the upstream exists.
+    #[serde(default)]
+    pub queue_timeouts: u64,
+    /// How long requests have waited, all together.
+    #[serde(default)]
+    pub queue_us: u64,
+    /// Second copies of slow requests that were sent.
+    #[serde(default)]
+    pub hedges: u64,
+    /// Whether its circuit breaker is open.
+    #[serde(default)]
+    pub breaker_open: bool,
     /// Requests in flight that are allowed now, where a limit finds itself; none if there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_max: Option<u32>,

@@ -207,6 +207,11 @@ impl<S: Read + Write> Client<S> {
         self.reply().status == 200
     }
 
+    /// Reads a reply for as long as it comes, whole or not.
+    pub(crate) fn rest_or_head(&mut self) {
+        while !self.buffer.ends_with(b"ok") && self.fill() {}
+    }
+
     /// Nothing more comes and the connection is closed.
     #[track_caller]
     pub(crate) fn expect_closed(&mut self, row: &str) {

@@ -17,6 +17,8 @@ pub(crate) mod origin;
 
 pub(crate) mod secure;
 
+pub(crate) mod service;
+
 pub(crate) mod tls;
 
 use std::time::Duration;

@@ -267,6 +267,11 @@ impl Accepted {
         self.stream.write_all(text.as_ref()).is_ok()
     }
 
+    /// The connection itself, for what speaks another protocol on it.
+    pub(crate) fn socket(&self) -> TcpStream {
+        self.stream.try_clone().expect("an open socket")
+    }
+
     /// Waits for the other side to close; what comes until then is remembered.
     pub(crate) fn hold(&mut self) {
         while self.fill() {}

@@ -8,10 +8,10 @@ mod model_check;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{AuditEntry, HealthRecord, Options, REVISIONS_MAX, Store, StoreError, wait};
+use super::{AuditEntry, HealthRecord, Options, REVISIONS_MAX, Store, StoreError, TIMELINE_EVENTS_MAX, wait};
 use crate::model::Model;
 use crate::parse::parse_toml;
-use crate::wire::{EndpointHealth, EndpointOverride, OverrideMode, StoreHealth};
+use crate::wire::{EndpointHealth, EndpointOverride, HealthEvent, OverrideMode, StoreHealth};
 
 fn open(dir: &Path) -> Store {
     Store::open(dir, Options { free_bytes_min: 0, ..Options::default() })
@@ -139,6 +139,31 @@ fn a_log_of_mostly_revoked_keys_is_rewritten() {
 }
 
 #[test]
+fn timelines_come_back_newest_first_and_are_bounded() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let event = |upstream: &str, number: i64| HealthEvent {
+        time_ms: number,
+        upstream: upstream.to_owned(),
+        address: "127.0.0.1:1".to_owned(),
+        health: EndpointHealth::Down,
+        reason: "é".repeat(if number == 0 { 1_000 } else { 1 }),
+    };
+    let last = TIMELINE_EVENTS_MAX as i64 + 7;
+    let store = open(dir.path());
+    wait(store.append_timeline(vec![event("a", 0), event("b", 0)])).expect("it is kept");
+    assert!(wait(store.timeline("b")).expect("the store answers")[0].reason.len() <= 300);
+    (1..=last).for_each(|number| wait(store.append_timeline(vec![event("a", number)])).expect("it is kept"));
+    store.close();
+    let store = open(dir.path());
+    let times: Vec<i64> = wait(store.timeline("a")).expect("the store answers").iter().map(|e| e.time_ms).collect();
+    assert_eq!((times.len(), times[0], times[times.len() - 1]), (TIMELINE_EVENTS_MAX, last, 8));
+    wait(store.keep_timelines(["a".to_owned()].into())).expect("it answers");
+    let count = |upstream| wait(store.timeline(upstream)).expect("the store answers").len();
+    assert_eq!((count("a"), count("b"), count("none")), (TIMELINE_EVENTS_MAX, 0, 0));
+    store.close();
+}
+
+#[test]
 fn overrides_health_and_audit_come_back() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let entry = EndpointOverride {
@@ -150,6 +175,8 @@ fn overrides_health_and_audit_come_back() {
         ..EndpointOverride::default()
     };
     let health = |address: &str| HealthRecord {
+        ejected_until_ms: Some(7),
+        ejections: 2,
         upstream: "a".to_owned(),
         address: address.to_owned(),
         health: EndpointHealth::Down,

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Each kind of check against endpoints that answer it right, wrong, late and not at all.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use regex::bytes::Regex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::agent::{self, AgentCheck};
+use super::{
+    BodyPattern, Check, CheckOutcome, Failure, GrpcCheck, HttpCheck, Probe, REPLY_MAX, ScriptCheck, Statuses, TcpCheck,
+    TlsCheck,
+};
+
+/// Far above what any check here takes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An origin that answers one connection with `reply` and then closes, or keeps it open for ever without one.
+async fn origin(wants: &'static str, reply: Option<Vec<u8>>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let n = if wants.is_empty() { 0 } else { tcp.read(&mut request).await.unwrap_or_default() };
+        let text = String::from_utf8_lossy(&request[..n]).into_owned();
+        match reply {
+            Some(reply) if text.starts_with(wants) => drop(tcp.write_all(&reply).await),
+            Some(_) => drop(tcp.write_all(b"HTTP/1.1 599 wrong request\r\n\r\n").await),
+            None => std::future::pending().await,
+        }
+    });
+    address
+}
+
+async fn run(check: Check, address: SocketAddr, limit: Duration) -> Result<(), Failure> {
+    match Probe::new(&Arc::new(check), address, limit).run().await {
+        CheckOutcome::Passed { .. } => Ok(()),
+        CheckOutcome::Failed(failure) => Err(failure),
+    }
+}
+
+fn answer(text: &str) -> Result<(), Failure> {
+    Err(Failure::Answer(text.into()))
+}
+
+async fn http(body: Option<&str>, reply: Option<&[u8]>, want: Result<(), Failure>) {
+    let http = HttpCheck {
+        path: "/healthz".into(),
+        host: Some("shop".into()),
+        expect: Statuses::of(&[200, 204]),
+        body: body.map(|pattern| BodyPattern(Regex::new(pattern).unwrap())),
+        ..HttpCheck::default()
+    };
+    let limit = if reply.is_some() { PATIENCE } else { Duration::from_millis(30) };
+    let address = origin("GET /healthz HTTP/1.1\r\nHost: shop\r\n", reply.map(<[u8]>::to_vec)).await;
+    assert_eq!(run(Check::Http(http), address, limit).await, want, "{:?}", reply.map(String::from_utf8_lossy));
+}
+
+#[tokio::test]
+async fn an_http_check_reads_the_status() {
+    http(None, Some(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"), Ok(())).await;
+    http(None, Some(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"), Ok(())).await;
+    let status = Failure::Status { got: 500, want: "200 or 204".into() };
+    http(None, Some(b"HTTP/1.1 500 Oops\r\n\r\n"), Err(status)).await;
+    http(None, Some(b"SSH-2.0-x\r\n"), Err(Failure::NotHttp("its head is malformed"))).await;
+    http(None, Some(b"HTTP/1.1 200 OK\r\nX: "), Err(Failure::Closed)).await;
+    http(None, None, Err(Failure::Timeout(Duration::from_millis(30)))).await;
+    let mut endless = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
+    endless.resize(REPLY_MAX + 10, b'x');
+    http(None, Some(&endless), Err(Failure::NotHttp("its head is larger than 64 KiB"))).await;
+}
+
+#[tokio::test]
+async fn an_http_check_finds_something_in_the_body() {
+    let missing = || answer("got a body without \"status.: *.ok\"");
+    let body = Some("status.: *.ok");
+    http(body, Some(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}and more"), Ok(())).await;
+    http(body, Some(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"no\"}"), missing()).await;
+    http(body, Some(b"HTTP/1.1 200 OK\r\n\r\nuntil the end: status\": \"ok"), Ok(())).await;
+    let chunked =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"status\r\n7\r\n\":\"ok\"}\r\n0\r\n\r\n";
+    http(body, Some(chunked), Ok(())).await;
+    let mut far = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    far.resize(REPLY_MAX, b'x');
+    far.extend_from_slice(b"status: ok");
+    http(body, Some(&far), missing()).await;
+}
+
+#[test]
+fn a_request_has_what_was_written_and_nothing_twice() {
+    let fields = [("user-agent".into(), "mine".into()), ("X-A".into(), "1".into())];
+    let check = HttpCheck { method: "HEAD".into(), path: "/a?b".into(), fields: fields.into(), ..HttpCheck::default() };
+    let request = check.request(([127, 0, 0, 1], 80).into());
+    let want = "HEAD /a?b HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: close\r\nAccept: */*\r\nuser-agent: mine\r\nX-A: 1\r\n\r\n";
+    assert_eq!(String::from_utf8_lossy(&request), want);
+}
+
+#[tokio::test]
+async fn a_tcp_check_wants_a_connection_or_an_answer() {
+    let plain = Check::Tcp(TcpCheck::default());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    assert_eq!(run(plain.clone(), address, PATIENCE).await, Ok(()));
+    drop(listener);
+    let failure = run(plain, address, PATIENCE).await.unwrap_err();
+    assert!(failure.to_string().starts_with("could not connect: connection refused"), "{failure}");
+    let ask =
+        Check::Tcp(TcpCheck { send: Some(b"PING\r\n".as_slice().into()), expect: Some(b"PONG".as_slice().into()) });
+    let pong = origin("PING\r\n", Some(b"+PONG\r\n".to_vec())).await;
+    assert_eq!(run(ask.clone(), pong, PATIENCE).await, Ok(()));
+    let other = origin("PING\r\n", Some(b"-ERR\r\n".to_vec())).await;
+    assert_eq!(run(ask, other, PATIENCE).await, answer("did not get what it expects before the connection was closed"));
+}
+
+#[tokio::test]
+async fn a_tls_check_wants_a_handshake() {
+    let plain = origin("", Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
+    let failure = run(Check::Tls(TlsCheck::default()), plain, PATIENCE).await.unwrap_err();
+    assert!(failure.to_string().starts_with("failed its TLS handshake: "), "{failure}");
+}
+
+#[tokio::test]
+async fn a_grpc_check_wants_http2() {
+    let plain = origin("", Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
+    let failure = run(Check::Grpc(GrpcCheck::default()), plain, PATIENCE).await.unwrap_err();
+    assert!(failure.to_string().starts_with("failed its HTTP/2 exchange: "), "{failure}");
+}
+
+#[tokio::test]
+async fn an_agent_says_a_line() {
+    let check = |address: SocketAddr| AgentCheck { port: address.port(), send: Some("web1\n".into()) };
+    let address = origin("web1\n", Some(b"75% ready\nmore".to_vec())).await;
+    assert_eq!(agent::ask(&check(address), address, PATIENCE).await, Ok("75% ready".to_owned()));
+    let silent = origin("web1\n", Some(Vec::new())).await;
+    assert_eq!(agent::ask(&check(silent), silent, PATIENCE).await, Err(Failure::Closed));
+}
+
+/// A script with this text, and what its check makes of it. It is told apart by its name.
+async fn script(name: &str, text: &str, limit: Duration) -> Result<(), Failure> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).unwrap();
+    let check = ScriptCheck { path: path.to_string_lossy().into(), args: Box::new(["-x".into()]) };
+    run(Check::Script(check), ([127, 0, 0, 1], 8080).into(), limit).await
+}
+
+#[tokio::test]
+async fn a_script_says_by_its_exit_code() {
+    let right = "#!/bin/sh\n[ \"$*\" = '-x 127.0.0.1 8080' ] && [ -z \"$HOME\" ] && [ -n \"$PATH\" ] && ! read line\n";
+    assert_eq!(script("right", right, PATIENCE).await, Ok(()));
+    let wrong = script("wrong", "#!/bin/sh\necho disk full\necho more\nexit 3\n", PATIENCE).await;
+    assert_eq!(wrong, answer("exited with 3: disk full"));
+    assert_eq!(script("killed", "#!/bin/sh\nkill -9 $$\n", PATIENCE).await, answer("was ended by signal 9"));
+    let loud = "#!/bin/sh\ni=0; while [ $i -lt 20000 ]; do echo 0123456789; i=$((i+1)); done; exit 0\n";
+    assert_eq!(script("loud", loud, PATIENCE).await, Ok(()), "what is too much is read and forgotten");
+    let absent = Check::Script(ScriptCheck { path: "/nonexistent/check".into(), args: Box::default() });
+    let failure = run(absent, ([127, 0, 0, 1], 80).into(), PATIENCE).await.unwrap_err();
+    assert!(failure.to_string().starts_with("could not run /nonexistent/check: "), "{failure}");
+}
+
+#[tokio::test]
+async fn a_script_that_hangs_is_killed_with_all_it_started() {
+    let directory = tempfile::tempdir().unwrap();
+    let pids = directory.path().join("pids");
+    let text = format!("#!/bin/sh\nsleep 100 &\necho $! > {0}\necho $$ >> {0}\nwait\n", pids.display());
+    let failed = script("hangs", &text, Duration::from_millis(500)).await;
+    assert_eq!(failed, Err(Failure::Timeout(Duration::from_millis(500))));
+    let pids = std::fs::read_to_string(&pids).unwrap();
+    let lives = |pid: &str| {
+        // A killed one that is not waited for yet is a zombie.
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    let started = crate::clock::now();
+    while pids.lines().any(lives) {
+        assert!(started.elapsed() < PATIENCE, "left over: {pids}");
+        tokio::task::yield_now().await;
+    }
+}
