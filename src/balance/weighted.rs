@@ -4,30 +4,49 @@
 //! At each pick every endpoint that can take the request gains its weight, the highest score wins and pays the total.
 //! Scores belong to an identity, not to an index: when the list changes, those who stay keep theirs.
 
-use super::{Balance, Candidate, Choice, Reason, TIERS, Tier, Turns};
+use std::collections::HashMap;
+
+use super::balancer::Seat;
+use super::group::{Group, Picked};
+use super::{Balance, Candidate, Reason};
+
+/// The running scores of the endpoints of an upstream.
+#[derive(Debug, Default)]
+pub(super) struct Scores {
+    /// The balancer that they are in the order of.
+    balancer: u64,
+    scores: Vec<Score>,
+}
 
 /// The running score of one endpoint.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Score {
+struct Score {
     identity: u64,
     current: i64,
 }
 
-pub(super) fn pick(turns: &Turns, n: usize, view: &impl Fn(usize) -> Candidate) -> Option<Choice> {
-    let mut scores = turns.scores.borrow_mut();
-    align(&mut scores, n, view);
-    TIERS.into_iter().find_map(|tier| pick_in(&mut scores, tier, view))
+impl Scores {
+    /// Makes the scores match the list. Nothing moves and nothing is allocated while the list stays as it was.
+    pub(super) fn align(&mut self, balancer: u64, seats: &[Seat]) {
+        if self.balancer == balancer {
+            return;
+        }
+        let before: HashMap<u64, i64> = self.scores.iter().map(|score| (score.identity, score.current)).collect();
+        self.balancer = balancer;
+        self.scores.clear();
+        self.scores.extend(seats.iter().map(|seat| Score {
+            identity: seat.identity,
+            current: before.get(&seat.identity).copied().unwrap_or_default(),
+        }));
+    }
 }
 
-fn pick_in(scores: &mut [Score], tier: Tier, view: &impl Fn(usize) -> Candidate) -> Option<Choice> {
+pub(super) fn pick<V: Fn(usize) -> Candidate>(scores: &mut Scores, group: &Group<'_, V>) -> Option<Picked> {
     let mut total: i64 = 0;
     let mut best: Option<(usize, i64, u32)> = None;
     let mut able = 0;
-    for (index, score) in scores.iter_mut().enumerate() {
-        let candidate = view(index);
-        if !candidate.takes(tier) {
-            continue;
-        }
+    for (index, candidate) in group.able() {
+        let Some(score) = scores.scores.get_mut(index) else { continue };
         able += 1;
         let weight = i64::from(candidate.weight);
         score.current = score.current.saturating_add(weight);
@@ -37,26 +56,12 @@ fn pick_in(scores: &mut [Score], tier: Tier, view: &impl Fn(usize) -> Candidate)
         }
     }
     let (index, _, weight) = best?;
-    if let Some(score) = scores.get_mut(index) {
+    if let Some(score) = scores.scores.get_mut(index) {
         score.current = score.current.saturating_sub(total);
     }
     let reason = match able {
         1 => Reason::Only(Balance::Weighted),
         _ => Reason::WeightedTurn { weight, of: total.unsigned_abs() },
     };
-    Some(Choice { index, reason })
-}
-
-/// Makes `scores` match the list. Nothing moves and nothing is allocated while the list stays as it was.
-fn align(scores: &mut Vec<Score>, n: usize, view: &impl Fn(usize) -> Candidate) {
-    let same = scores.len() == n && scores.iter().enumerate().all(|(i, s)| s.identity == view(i).identity);
-    if same {
-        return;
-    }
-    let before: std::collections::HashMap<u64, i64> = scores.iter().map(|s| (s.identity, s.current)).collect();
-    scores.clear();
-    scores.extend((0..n).map(|index| {
-        let identity = view(index).identity;
-        Score { identity, current: before.get(&identity).copied().unwrap_or_default() }
-    }));
+    Some((index, reason))
 }

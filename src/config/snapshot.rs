@@ -12,7 +12,7 @@ use weirgate_store::model::{ListenerProtocol, ProxyProtocol};
 
 use super::Lead;
 use super::membership::Membership;
-use crate::balance::Balance;
+use crate::balance::Balancer;
 use crate::observe::Meter;
 use crate::policy::{Policy, RateLimit};
 use crate::protocol::client::ClientTimeouts;
@@ -106,7 +106,7 @@ pub struct Upstream {
     /// Unique in the process; the same while the name is the same. Workers keep what they learn by it.
     pub id: u64,
     pub name: Arc<str>,
-    pub balance: Balance,
+    pub balance: Balancer,
     pub endpoints: Vec<Arc<Endpoint>>,
     /// One per endpoint, in the same order.
     pub endpoint_meters: Vec<Arc<Meter>>,
@@ -147,6 +147,13 @@ pub struct Care {
     pub panic_percent: u32,
     /// How long one that came back takes to get its whole weight.
     pub slow_start: Option<Duration>,
+}
+
+impl Upstream {
+    /// Makes the balancer follow weights that were set live.
+    pub fn follow_weights(&self) {
+        self.balance.follow(|at| self.endpoints.get(at).map_or(0, |endpoint| endpoint.live.weight()));
+    }
 }
 
 impl Snapshot {

@@ -21,6 +21,8 @@ pub struct Client {
     pub scheme: Scheme,
     /// What the client named in its TLS handshake, in lower case.
     pub server_name: Option<Box<str>>,
+    /// The SHA-256 of the certificate it showed, if it was asked for one.
+    pub certificate: Option<Box<[u8]>>,
     /// Whether the peer is a proxy whose forwarding fields are believed.
     pub trusted: bool,
     pub presence: Rc<Presence>,
@@ -38,7 +40,7 @@ impl Client {
         let origin = Origin::of(peer, scheme);
         // Whoever accepted it says more.
         let local = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
-        Self { peer, local, origin, listener, scheme, server_name: None, trusted: false, presence }
+        Self { peer, local, origin, listener, scheme, server_name: None, certificate: None, trusted: false, presence }
     }
 }
 

@@ -2,7 +2,7 @@
 //! Replays the fuzz corpus of first bytes: what was ever found holds on every ordinary test run, without a fuzzer.
 
 mod greeting {
-    pub(crate) use super::super::{client_hello, proxy_header};
+    pub(crate) use crate::protocol::{client_hello, proxy_header};
 }
 
 #[path = "../../tests/fuzz/greetings.rs"]

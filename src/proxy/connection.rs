@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -112,7 +113,10 @@ async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, presence: Rc<Presenc
     };
     drop(deadline);
     let session = stream.get_ref().1;
-    let client = Rc::new(client(Scheme::Https, session.server_name().map(|name| name.to_ascii_lowercase().into())));
+    let shown = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = shown.map(|leaf| digest(&SHA256, leaf).as_ref().into());
+    let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
+    let client = Rc::new(Client { certificate, ..client(Scheme::Https, server_name) });
     if session.alpn_protocol() == Some(b"h2") {
         presence.protocol.set(HTTP2);
         http2::serve(worker, &listener, client, Stream::Tls(stream), BytesMut::new()).await;

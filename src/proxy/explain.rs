@@ -7,7 +7,7 @@ use ::http::{Method, Uri};
 use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
 
 use super::{edge, forward};
-use crate::balance::{Ask, Turns};
+use crate::balance::{Ask, Keyed, Turns};
 use crate::clock;
 use crate::config::snapshot::{Route, Snapshot, Upstream};
 use crate::exchange::{Fields, Known};
@@ -15,6 +15,8 @@ use crate::fault::Fault;
 use crate::policy::{self, Credentials, Notes};
 use crate::protocol::target::{self, Target};
 use crate::route::{Explanation, Query};
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::latency;
 
 /// A request as it was described.
 struct Asked {
@@ -177,10 +179,10 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
         return refused(reply, "balance", &Fault::Internal("the route has no upstream"), Vec::new());
     };
     reply.upstream = Some(upstream.name.to_string());
-    let ask = Ask { source: asked.client_ip, seed: fastrand::u64(..) };
-    let view = |at: usize| upstream.endpoints.get(at).map_or(forward::NOBODY, |endpoint| endpoint.candidate());
-    let details = endpoint_lines(upstream);
-    let Some(choice) = upstream.balance.pick(&Turns::default(), ask, upstream.endpoints.len(), view) else {
+    let ask = ask(upstream, asked);
+    let view = |at: usize| upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or_default();
+    let details = endpoint_lines(upstream, &ask);
+    let Some(choice) = upstream.balance.pick(&Turns::default(), &ask, view) else {
         let reason = details.join(", ");
         let fault = Fault::NoEndpoint { upstream: upstream.name.clone(), reason };
         return refused(reply, "balance", &fault, details);
@@ -192,14 +194,32 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
     reply
 }
 
-fn endpoint_lines(upstream: &Upstream) -> Vec<String> {
-    let line = |endpoint: &std::sync::Arc<crate::upstream::endpoint::Endpoint>| {
+fn ask(upstream: &Upstream, asked: &Asked) -> Ask {
+    let key = upstream.balance.key(Keyed {
+        path: asked.fields.text(asked.target.matched),
+        query: asked.target.query.map(|span| asked.fields.text(span)),
+        fields: &asked.fields,
+        certificate: None,
+    });
+    let now_ms = latency::millis(clock::since_start_ns());
+    Ask { source: asked.client_ip, seed: fastrand::u64(..), now_ms, key }
+}
+
+fn endpoint_lines(upstream: &Upstream, ask: &Ask) -> Vec<String> {
+    let line = |(at, endpoint): (usize, &std::sync::Arc<Endpoint>)| {
         let standing = endpoint.standing();
-        let backup = if endpoint.backup { ", backup" } else { "" };
+        let place = match (endpoint.backup, endpoint.priority) {
+            (true, _) => ", backup".to_owned(),
+            (false, 0) => String::new(),
+            (false, priority) => format!(", priority {priority}"),
+        };
+        let zone = endpoint.zone.as_deref().map(|zone| format!(", zone {zone}")).unwrap_or_default();
+        let score = upstream.balance.score(ask, at, &endpoint.candidate());
+        let score = score.map(|score| format!(": {score}")).unwrap_or_default();
         let (weight, in_flight) = (endpoint.live.weight(), endpoint.live.in_flight());
-        format!("{} is {standing}, weight {weight}, in-flight {in_flight}{backup}", endpoint.name)
+        format!("{} is {standing}, weight {weight}, in-flight {in_flight}{place}{zone}{score}", endpoint.name)
     };
-    upstream.endpoints.iter().take(LISTED_MAX).map(line).collect()
+    upstream.endpoints.iter().enumerate().take(LISTED_MAX).map(line).collect()
 }
 
 /// Endpoints that one explanation lists.

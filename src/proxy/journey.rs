@@ -58,6 +58,8 @@ pub struct Journey {
     pub in_flight: Option<InFlight>,
     /// Its place in the upstream; after `in_flight`, so that the endpoint has room when the next one is called.
     pub passage: Passage,
+    /// When the attempt began that was answered, if the endpoint is to be measured to the last byte.
+    pub measured: Cell<Option<Instant>>,
 }
 
 impl Journey {
@@ -82,6 +84,7 @@ impl Journey {
             replied: None,
             in_flight: None,
             passage: Passage::default(),
+            measured: Cell::new(None),
         }
     }
 
@@ -194,6 +197,7 @@ impl Drop for Journey {
             let fault = self.fault.get_or_insert(if killed { Fault::Killed } else { Fault::ClientClosed });
             self.status = fault.facts().status;
         }
+        super::forward::ended(self);
         self.record();
         let fields = std::mem::take(&mut self.x.request.fields);
         self.worker.buffers.return_fields(fields);

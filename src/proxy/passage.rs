@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::forward::{Outcome, observe_passage};
 use super::journey::Attempt;
 use super::worker::{UpstreamMemory, Worker};
-use crate::balance::{Candidate, Choice};
+use crate::balance::Choice;
 use crate::clock;
 use crate::config::snapshot::{Listener, Upstream};
 use crate::exchange::{Presence, RequestId};
@@ -22,6 +22,11 @@ use crate::observe::{Finished, Part, Stage, Timings};
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::passive::Holds;
 use crate::upstream::retry::{self, Decision, Refusal, Tried};
+
+/// Tells everyone who learns from it that an endpoint took a passage.
+pub(super) fn reached(endpoint: &Endpoint) {
+    observe_passage(endpoint, Outcome::Answered(200));
+}
 
 /// What passes, with everything that is known of it.
 #[derive(Debug)]
@@ -78,13 +83,12 @@ impl Passage {
         let tried: SmallVec<[usize; 4]> = self.attempts.iter().map(|attempt| attempt.choice.index).collect();
         let view = |at: usize| {
             let endpoint = upstream.endpoints.get(at);
-            let mut candidate: Candidate =
-                endpoint.map_or(super::forward::NOBODY, |endpoint| endpoint.seen(Holds::Ignored));
+            let mut candidate = endpoint.map(|endpoint| endpoint.seen(Holds::Ignored)).unwrap_or_default();
             candidate.usable &= !tried.contains(&at);
             candidate
         };
         let ask = self.worker.ask(self.presence.client.get().ip().to_canonical());
-        let choice = upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), view);
+        let choice = upstream.balance.pick(&memory.turns, &ask, view);
         let choice: Choice = choice.ok_or_else(|| self.nobody(upstream))?;
         let endpoint = upstream.endpoints.get(choice.index).ok_or(Fault::Internal("picked past the end"))?;
         self.attempts.push(Attempt { choice, fault: None, note: None });
@@ -98,11 +102,6 @@ impl Passage {
     fn nobody(&self, upstream: &Upstream) -> Fault {
         let last = self.attempts.iter().rev().find_map(|attempt| attempt.fault.clone());
         last.unwrap_or_else(|| super::forward::nobody_of(upstream))
-    }
-
-    /// The endpoint took it.
-    pub(super) fn reached(&self, _upstream: &Upstream, endpoint: &Endpoint) {
-        observe_passage(endpoint, Outcome::Answered(200));
     }
 
     /// The endpoint did not take it: whether another may be tried, or the fault that is final.

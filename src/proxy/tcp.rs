@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use weirgate_store::model::ListenerProtocol;
 
 use super::greeting;
-use super::passage::Passage;
+use super::passage::{self, Passage};
 use super::worker::{LocalSnapshot, Worker};
 use crate::clock::{self, Deadline};
 use crate::config::snapshot::{Listener, Upstream};
@@ -114,7 +114,7 @@ async fn reach(passage: &mut Passage, upstream: Arc<Upstream>) -> Result<(TcpStr
         let failed = match connect(endpoint.address, &deadline).await {
             Ok(stream) => {
                 passage.time(Stage::Connect, began);
-                passage.reached(&upstream, &endpoint);
+                passage::reached(&endpoint);
                 return Ok((stream, endpoint));
             }
             Err(error) => fault_of(&error, &endpoint, upstream.connect),
@@ -125,9 +125,10 @@ async fn reach(passage: &mut Passage, upstream: Arc<Upstream>) -> Result<(TcpStr
 
 fn fault_of(error: &ConnectError, endpoint: &Endpoint, after: Duration) -> Fault {
     let endpoint = Arc::clone(&endpoint.name);
-    match error {
-        ConnectError::TimedOut => Fault::ConnectTimeout { endpoint, after },
-        failed => Fault::Connect { endpoint, cause: failed.to_string() },
+    if matches!(error, ConnectError::TimedOut) {
+        Fault::ConnectTimeout { endpoint, after }
+    } else {
+        Fault::Connect { endpoint, cause: error.to_string() }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::census::Census;
 use super::tcp::Pipes;
-use crate::balance::{Ask, Turns};
+use crate::balance::{Ask, Key, Turns};
 use crate::clock::{self, Deadlines};
 use crate::config::consumers::Directory;
 use crate::config::snapshot::{Snapshot, Upstream};
@@ -26,6 +26,7 @@ use crate::observe::{Observer, Recorder};
 use crate::protocol::buffers::Buffers;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::hedge::Recent;
+use crate::upstream::latency;
 use crate::upstream::pool::{self, Pool};
 use crate::upstream::retry::RetryBudget;
 
@@ -224,9 +225,10 @@ impl Worker {
         RequestId(self.dice.borrow_mut().u128(..))
     }
 
-    /// What a balancer may look at for a client.
+    /// What a balancer may look at for a client, whose address is the key.
     pub fn ask(&self, source: IpAddr) -> Ask {
-        Ask { source, seed: self.dice.borrow_mut().u64(..) }
+        let now_ms = latency::millis(clock::since_start_ns_at(self.deadlines.now()));
+        Ask { source, seed: self.dice.borrow_mut().u64(..), now_ms, key: Key::Source }
     }
 
     /// Seconds since 1970 UTC, at most a tick old.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::health::State;
+use super::latency::Latency;
 use super::limits::EndpointLoad;
 use super::passive::{Ending, Holds, Passive};
 use crate::balance::{Candidate, identity};
@@ -39,6 +40,8 @@ pub struct Live {
     /// Per cent of its weight and limits that count now.
     share: AtomicU8,
     in_flight: AtomicU32,
+    /// How long it takes to answer, where the balancer wants to know.
+    pub latency: Latency,
     /// Set by a worker that could not connect, so that the next check comes at once.
     suspect: AtomicBool,
     pub load: EndpointLoad,
@@ -57,6 +60,7 @@ impl Live {
             weight: AtomicU32::new(weight),
             share: AtomicU8::new(SHARE_WHOLE),
             in_flight: AtomicU32::new(0),
+            latency: Latency::default(),
             suspect: AtomicBool::new(false),
             load: EndpointLoad::default(),
             passive: Passive::default(),
@@ -189,16 +193,25 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// The address as text.
     pub name: Arc<str>,
-    identity: u64,
+    /// What stays the same over restarts and nodes.
+    pub identity: u64,
     pub weight: u32,
     pub backup: bool,
+    pub priority: u8,
+    pub zone: Option<Arc<str>>,
     pub live: Arc<Live>,
 }
 
 impl Endpoint {
     pub fn new(address: SocketAddr, weight: u32, backup: bool, live: Arc<Live>) -> Self {
         let name: Arc<str> = address.to_string().into();
-        Self { address, identity: identity(&name), name, weight, backup, live }
+        Self { address, identity: identity(&name), name, weight, backup, priority: 0, zone: None, live }
+    }
+
+    /// The same endpoint in a tier and a zone.
+    #[must_use]
+    pub fn placed(self, priority: u8, zone: Option<&str>) -> Self {
+        Self { priority, zone: zone.map(Arc::from), ..self }
     }
 
     /// What the balancer sees of it.
@@ -233,11 +246,10 @@ impl Endpoint {
     /// What the balancer sees of it, where a hold may count or not.
     pub fn seen(&self, holds: Holds) -> Candidate {
         Candidate {
-            identity: self.identity,
             weight: self.live.weight() * u32::from(self.live.share()),
             usable: self.live.mode() == Mode::Ready && self.live.passive.allows(self.live.state(), holds),
-            backup: self.backup,
             in_flight: self.live.in_flight(),
+            estimate: self.live.latency.estimate(),
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod health;
 pub mod hedge;
 
 pub mod http2;
+pub mod latency;
 
 pub mod limits;
 

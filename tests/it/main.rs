@@ -11,6 +11,8 @@ mod abuse;
 
 mod auth;
 
+mod balance;
+
 mod connect;
 
 mod discovery;

@@ -129,9 +129,9 @@ fn a_route_is_edited_and_traffic_moves() {
     terminal.shows("orders");
     terminal.press(&["e"]);
     terminal.shows("edit route orders");
-    // hosts, what the path is, path, methods, upstream; `b` jumps to beta.
-    terminal.press(&["Down", "Down", "Down", "Down", "b"]);
-    terminal.shows("beta");
+    // The first section; in it hosts, what the path is, path, methods, upstream; `b` jumps to beta.
+    terminal.press(&["Enter", "Down", "Down", "Down", "Down", "b"]);
+    terminal.shows("◀ beta ▸");
     assert_eq!(body("/orders"), "from alpha", "nothing moves before it is applied");
     terminal.press(&["C-s"]);
     terminal.shows("-upstream = \"alpha\"");
@@ -149,6 +149,72 @@ fn a_route_is_edited_and_traffic_moves() {
     assert!(used <= IDLE_TICKS_MAX, "an idle console used {used} ticks in {IDLE:?}");
     terminal.press(&["q"]);
     terminal.shows(&format!("{ENDED} 0"));
+    terminal.is_restored();
+}
+
+#[test]
+fn an_upstream_is_edited_by_sections_and_an_endpoint_drained() {
+    let (alpha, beta) = (Origin::named("from alpha"), Origin::named("from beta"));
+    let daemon = appliance(&[&alpha, &beta]);
+    let Some(terminal) = Terminal::start(&daemon) else { return };
+    terminal.shows("1 overview");
+    terminal.press(&["4"]);
+    terminal.shows("beta");
+    terminal.press(&["e"]);
+    terminal.shows("edit upstream alpha");
+    terminal.shows("timeouts");
+    terminal.press(&["Enter"]);
+    terminal.shows("edit upstream alpha ▸ balance");
+    terminal.press(&["w"]);
+    terminal.shows("◀ weighted ▸");
+    // The second section: the endpoint gets another weight.
+    terminal.press(&["PageDown"]);
+    terminal.shows("ADDRESS");
+    terminal.press(&["Enter", "Down", "3"]);
+    terminal.press(&["C-s"]);
+    terminal.shows("+balance = \"weighted\"");
+    terminal.press(&["a"]);
+    terminal.shows("revision 2 runs");
+
+    terminal.press(&["Enter"]);
+    terminal.shows("Endpoints");
+    // The reason stays empty; after it comes when what is left is cut.
+    terminal.press(&["d", "Down", "5m", "C-s"]);
+    terminal.shows("No other endpoint of alpha");
+    terminal.shows("What is still in flight after 5m is cut.");
+    terminal.press(&["a"]);
+    terminal.shows("draining, by");
+    terminal.shows("(in 4 m ");
+    terminal.press(&["+"]);
+    terminal.shows("(in 9 m ");
+    wait_until("it drains", || get(daemon.web(), "/orders").is_ok_and(|reply| reply.status == 503));
+    terminal.press(&["r", "C-s", "a"]);
+    wait_until("it is ready", || get(daemon.web(), "/orders").is_ok_and(|reply| reply.status == 200));
+    // A form that waits for the daemon takes no other key.
+    terminal.shows("up for");
+    terminal.press(&["q"]);
+    terminal.is_restored();
+}
+
+#[test]
+fn a_listener_is_made_and_connections_are_listed() {
+    let (alpha, beta) = (Origin::named("from alpha"), Origin::named("from beta"));
+    let daemon = appliance(&[&alpha, &beta]);
+    let Some(terminal) = Terminal::start(&daemon) else { return };
+    terminal.shows("1 overview");
+    terminal.press(&["8"]);
+    terminal.shows("Listeners");
+    terminal.press(&["n"]);
+    terminal.shows("new listener");
+    terminal.press(&["s", "i", "d", "e", "Down"]);
+    terminal.press(&["127.0.0.1:0"]);
+    terminal.press(&["C-s"]);
+    terminal.shows("+[listeners.side]");
+    terminal.press(&["a"]);
+    terminal.shows("revision 2 runs");
+    terminal.press(&["c"]);
+    terminal.shows("── connections ──");
+    terminal.press(&["q"]);
     terminal.is_restored();
 }
 

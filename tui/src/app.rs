@@ -86,7 +86,38 @@ pub enum Screen {
         scroll: u16,
     },
     Revision(RevisionView),
+    Listener {
+        name: String,
+        scroll: u16,
+    },
+    /// One endpoint: how a drain goes, and who is connected to it.
+    Endpoint(EndpointView),
+    /// Client connections, of one object or all.
+    Connections(Scope),
+    /// When the endpoints of an upstream went down and up.
+    Timeline {
+        upstream: String,
+    },
     Form(Box<Form>),
+}
+
+/// An endpoint that is watched, and what it carried since it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointView {
+    pub upstream: String,
+    pub address: String,
+    /// The first time it was looked at, and the requests in flight then.
+    pub first: Option<(i64, u32)>,
+    /// The most requests in flight since.
+    pub peak: u32,
+}
+
+/// Which connections are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    Upstream(String),
+    Listener(String),
 }
 
 /// What one revision changed.
@@ -114,6 +145,10 @@ pub enum Popup {
         error: Option<String>,
     },
     Confirm(Confirm),
+    /// What can be done to the canary of a route.
+    Canary {
+        route: String,
+    },
     Preview(Box<Preview>),
     /// A key just issued: the only time its secret can be seen.
     Secret {
@@ -306,9 +341,12 @@ impl App {
             Screen::Tab(Tab::System) => Some(ListId::Listeners),
             Screen::Upstream { .. } => Some(ListId::Endpoints),
             Screen::Consumer { .. } => Some(ListId::Keys),
+            Screen::Endpoint(_) | Screen::Connections(_) => Some(ListId::Connections),
+            Screen::Timeline { .. } => Some(ListId::Timeline),
             Screen::Tab(Tab::Traffic)
             | Screen::Verdict { .. }
             | Screen::Route { .. }
+            | Screen::Listener { .. }
             | Screen::Certificate { .. }
             | Screen::Revision(_)
             | Screen::Form(_) => None,

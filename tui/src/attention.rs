@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an operator should look at now, worst first: pure, from what is known. Each line leads somewhere.
 
-use weirgate_store::wire::{EndpointHealth, EndpointStatus, OverrideMode, StatusReply, StoreHealth, UpstreamStatus};
+use weirgate_store::wire::{
+    CanaryStatus, EndpointHealth, EndpointStatus, OverrideMode, StatusReply, StoreHealth, UpstreamStatus,
+};
 
 use crate::live::{Flow, Live};
 use crate::text;
@@ -50,6 +52,9 @@ pub fn attention(live: &Live, now_ms: i64) -> Vec<Attention> {
         for upstream in &status.upstreams {
             of_upstream(upstream, now_ms, &mut found);
         }
+        for canary in &status.canaries {
+            of_canary(canary, now_ms, &mut found);
+        }
     }
     for (name, flow) in &live.routes {
         of_route(name, flow, &mut found);
@@ -94,6 +99,24 @@ fn of_upstream(upstream: &UpstreamStatus, now_ms: i64, found: &mut Vec<Attention
             id: format!("1 {}", upstream.name),
         });
     }
+    if let Some(trouble) = &upstream.trouble {
+        found.push(Attention {
+            level: Level::Bad,
+            subject: subject.clone(),
+            text: trouble.clone(),
+            lead: lead(None),
+            id: format!("1 {} trouble", upstream.name),
+        });
+    }
+    if upstream.queued > 0 {
+        found.push(Attention {
+            level: Level::Warn,
+            subject: subject.clone(),
+            text: format!("{} for a place: a limit is reached", waits(upstream.queued)),
+            lead: lead(None),
+            id: format!("1 {} queue", upstream.name),
+        });
+    }
     for endpoint in &upstream.endpoints {
         if let Some((level, text)) = of_endpoint(endpoint, now_ms) {
             let id = format!("2 {} {}", upstream.name, endpoint.address);
@@ -103,6 +126,27 @@ fn of_upstream(upstream: &UpstreamStatus, now_ms: i64, found: &mut Vec<Attention
     }
 }
 
+fn waits(queued: u32) -> String {
+    if queued == 1 { "1 request waits".to_owned() } else { format!("{} requests wait", text::count(queued.into())) }
+}
+
+/// A canary that does not go on needs an operator.
+fn of_canary(canary: &CanaryStatus, now_ms: i64, found: &mut Vec<Attention>) {
+    let what = match canary.state.as_str() {
+        "back" => "went back",
+        "stopped" => "stopped",
+        _ => return,
+    };
+    let since = text::span(now_ms - canary.since_ms);
+    found.push(Attention {
+        level: Level::Warn,
+        subject: format!("route {}", canary.route),
+        text: format!("canary {} {what} {since} ago at {} %: {}", canary.upstream, canary.percent, canary.reason),
+        lead: Lead::Route(canary.route.clone()),
+        id: format!("3 {} canary", canary.route),
+    });
+}
+
 fn of_endpoint(endpoint: &EndpointStatus, now_ms: i64) -> Option<(Level, String)> {
     let address = &endpoint.address;
     if let Some(over) = endpoint.overridden.as_ref().filter(|o| o.mode != OverrideMode::Ready) {
@@ -110,6 +154,10 @@ fn of_endpoint(endpoint: &EndpointStatus, now_ms: i64) -> Option<(Level, String)
         let since = text::span(now_ms - over.since_ms);
         let reason = if over.reason.is_empty() { String::new() } else { format!(": {}", over.reason) };
         return Some((Level::Note, format!("endpoint {address} {what} for {since}, by {}{reason}", over.owner)));
+    }
+    if let Some(until) = endpoint.ejected_until_ms {
+        let left = text::span(until - now_ms);
+        return Some((Level::Bad, format!("endpoint {address} ejected for {left} more: {}", endpoint.reason)));
     }
     (endpoint.health == EndpointHealth::Down).then(|| {
         let since = text::span(now_ms - endpoint.since_ms);

@@ -54,14 +54,53 @@ pub enum Ask {
     Status,
     List(Kind),
     Revisions,
-    Diff { older: u64, newer: u64 },
-    Check { ticket: u64, change: wire::ChangeRequest },
-    Apply { ticket: u64, change: wire::ChangeRequest },
-    Override { ticket: u64, upstream: String, address: String, request: wire::OverrideRequest },
-    Keys { consumer: String },
-    IssueKey { ticket: u64, consumer: String, comment: String, expires: Option<String> },
-    RevokeKey { consumer: String, id: String },
+    Diff {
+        older: u64,
+        newer: u64,
+    },
+    Check {
+        ticket: u64,
+        change: wire::ChangeRequest,
+    },
+    Apply {
+        ticket: u64,
+        change: wire::ChangeRequest,
+    },
+    Override {
+        ticket: u64,
+        upstream: String,
+        address: String,
+        request: wire::OverrideRequest,
+    },
+    Keys {
+        consumer: String,
+    },
+    IssueKey {
+        ticket: u64,
+        consumer: String,
+        comment: String,
+        expires: Option<String>,
+    },
+    RevokeKey {
+        consumer: String,
+        id: String,
+    },
     Explain(wire::ExplainRequest),
+    /// Only those that came through a listener, or that stay on an endpoint of an upstream, if one is named.
+    Connections {
+        listener: Option<String>,
+        upstream: Option<String>,
+    },
+    Kill {
+        id: u64,
+    },
+    Timeline {
+        upstream: String,
+    },
+    Canary {
+        route: String,
+        verb: wire::CanaryVerb,
+    },
 }
 
 /// What came back.
@@ -77,4 +116,9 @@ pub enum Answer {
     Issued(wire::IssuedKey),
     Revoked,
     Explained(wire::ExplainReply),
+    Connections(Vec<wire::ConnectionInfo>),
+    Killed,
+    Timeline(Vec<wire::HealthEvent>),
+    /// The daemon took the verb; the status says what came of it.
+    Canary,
 }

@@ -23,10 +23,12 @@ pub enum ListId {
     Certificates,
     Revisions,
     Listeners,
+    Connections,
+    Timeline,
 }
 
 impl ListId {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Attention,
         Self::Routes,
         Self::Upstreams,
@@ -36,6 +38,8 @@ impl ListId {
         Self::Certificates,
         Self::Revisions,
         Self::Listeners,
+        Self::Connections,
+        Self::Timeline,
     ];
 }
 

@@ -6,13 +6,22 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use weirgate_store::model::Kind;
-use weirgate_store::wire::{Frame, KeyInfo, LatencyHistogram, ListedObject, Rates, RevisionList, StatusReply};
+use weirgate_store::wire::{
+    CanaryStatus, ConnectionInfo, EndpointStatus, Frame, HealthEvent, KeyInfo, LatencyHistogram, ListedObject, Rates,
+    RevisionList, StatusReply, UpstreamStatus,
+};
 
 /// Seconds of traffic kept for the charts; the widest terminal shows fewer.
 pub const SECONDS_KEPT: usize = 600;
 
 /// Whole frames kept, over which the rates in tables are averaged so that they can be read.
 pub const FRAMES_AVERAGED: usize = 5;
+
+/// Seconds of requests kept of each upstream, for its small chart.
+pub const TREND_KEPT: usize = 60;
+
+/// Changes of health kept of the upstream that is looked at.
+pub const TIMELINE_KEPT: usize = 1_000;
 
 /// Lines of the log of health, revisions and audit.
 pub const LOG_KEPT: usize = 200;
@@ -65,6 +74,12 @@ pub struct Live {
     pub consumers: BTreeMap<String, Flow>,
     objects: BTreeMap<Kind, Objects>,
     pub revisions: Option<RevisionList>,
+    /// Client connections as they were last asked for, or why they could not be.
+    pub connections: Option<Result<Vec<ConnectionInfo>, String>>,
+    /// The past of one upstream: the one looked at last.
+    pub timeline: Option<(String, Result<Vec<HealthEvent>, String>)>,
+    /// Requests of the last seconds of each upstream.
+    pub trends: BTreeMap<String, VecDeque<u64>>,
     /// The keys of one consumer: the one looked at last.
     pub keys: Option<(String, Vec<KeyInfo>)>,
     pub log: VecDeque<LogLine>,
@@ -124,11 +139,56 @@ impl Live {
             worker_cpu_percent: frame.worker_cpu_percent.clone(),
             ..Frame::default()
         };
+        self.take_trends(&frame);
         self.frames.push_back(frame);
         self.routes = averaged(&self.frames, |frame| &frame.routes);
         self.upstreams = averaged(&self.frames, |frame| &frame.upstreams);
         self.endpoints = averaged(&self.frames, |frame| &frame.endpoints);
         self.consumers = averaged(&self.frames, |frame| &frame.consumers);
+    }
+
+    /// One second more of every upstream that is known; a silent one had none.
+    fn take_trends(&mut self, frame: &Frame) {
+        let known = self.status.iter().flat_map(|status| &status.upstreams);
+        let mut trends = std::mem::take(&mut self.trends);
+        self.trends = known
+            .map(|upstream| {
+                let mut trend = trends.remove(&upstream.name).unwrap_or_default();
+                if trend.len() == TREND_KEPT {
+                    trend.pop_front();
+                }
+                trend.push_back(frame.upstreams.get(&upstream.name).map_or(0, |rates| rates.requests));
+                (upstream.name.clone(), trend)
+            })
+            .collect();
+    }
+
+    /// A change of health, for the past that is looked at.
+    pub fn happened(&mut self, event: &HealthEvent) {
+        if let Some((upstream, Ok(events))) = &mut self.timeline
+            && *upstream == event.upstream
+        {
+            let oldest = events.iter().enumerate().min_by_key(|(_, event)| event.time_ms).map(|(at, _)| at);
+            if let Some(oldest) = oldest.filter(|_| events.len() >= TIMELINE_KEPT) {
+                events.swap_remove(oldest);
+            }
+            events.push(event.clone());
+        }
+    }
+
+    /// The state of an upstream.
+    pub fn upstream(&self, name: &str) -> Option<&UpstreamStatus> {
+        self.status.as_ref()?.upstreams.iter().find(|upstream| upstream.name == name)
+    }
+
+    /// The state of an endpoint.
+    pub fn endpoint(&self, upstream: &str, address: &str) -> Option<&EndpointStatus> {
+        self.upstream(upstream)?.endpoints.iter().find(|endpoint| endpoint.address == address)
+    }
+
+    /// The state of the canary of a route.
+    pub fn canary(&self, route: &str) -> Option<&CanaryStatus> {
+        self.status.as_ref()?.canaries.iter().find(|canary| canary.route == route)
     }
 
     /// The total of the last frames, averaged.

@@ -37,14 +37,34 @@ fn endpoint(address: &str, in_flight: u32) -> EndpointStatus {
         configured_weight: 1,
         backup: false,
         in_flight,
+        connections: in_flight + 8,
         requests: 1_204_331,
         errors: 112,
+        latency_us: Some(4_100 + u64::from(in_flight) * 10),
+        zone: Some("eu-1a".into()),
+        origin: "written".into(),
         overridden: None,
         ..EndpointStatus::default()
     }
 }
 
-pub(crate) fn status() -> StatusReply {
+fn listeners() -> Vec<ListenerStatus> {
+    let listener = |name: &str, address: &str, protocol: &str, connections| ListenerStatus {
+        name: name.into(),
+        address: address.into(),
+        protocol: protocol.into(),
+        connections,
+        connections_max: 50_000,
+    };
+    vec![
+        listener("web", "0.0.0.0:80", "http", 1_020),
+        listener("web-tls", "0.0.0.0:443", "https", 7_100),
+        listener("mail", "0.0.0.0:993", "tls", 3),
+    ]
+}
+
+/// One that drains, one that is down, one that is ejected, one that comes back slowly.
+fn upstreams() -> Vec<UpstreamStatus> {
     let mut down = endpoint("10.0.0.13:8080", 0);
     down.health = EndpointHealth::Down;
     down.since_ms = NOW - 192_000;
@@ -56,8 +76,17 @@ pub(crate) fn status() -> StatusReply {
         owner: "ben".into(),
         reason: "kernel update".into(),
         since_ms: NOW - 40_000,
-        ..EndpointOverride::default()
+        deadline_ms: Some(NOW + 252_000),
+        expires_ms: Some(NOW + 7_160_000),
     });
+    let mut ejected = endpoint("10.0.2.1:8080", 0);
+    ejected.reason = "5 failures in a row: connection reset by 10.0.2.1:8080".into();
+    ejected.ejected_until_ms = Some(NOW + 62_000);
+    ejected.zone = Some("eu-1b".into());
+    let mut warming = endpoint("10.0.2.2:8080", 3);
+    warming.share_percent = Some(40);
+    (warming.weight, warming.configured_weight) = (4, 10);
+    (warming.origin, warming.priority) = ("dns".into(), 1);
     let upstream = |name: &str, usable, endpoints| UpstreamStatus {
         name: name.into(),
         balance: "least-request".into(),
@@ -65,6 +94,21 @@ pub(crate) fn status() -> StatusReply {
         endpoints,
         ..UpstreamStatus::default()
     };
+    vec![
+        upstream("catalog", 1, vec![endpoint("10.0.1.1:9000", 6), drained]),
+        upstream("shop", 2, vec![endpoint("10.0.0.11:8080", 19), endpoint("10.0.0.12:8080", 25), down]),
+        UpstreamStatus {
+            balance: "peak-ewma".into(),
+            queued: 12,
+            requests_max: Some(64),
+            trouble: Some("breaker open for 3 s more: 20 failures in a row".into()),
+            discovery: Some("dns next.shop.internal: 2 addresses, asked again in 24 s".into()),
+            ..upstream("shop-next", 1, vec![ejected, warming])
+        },
+    ]
+}
+
+pub(crate) fn status() -> StatusReply {
     StatusReply {
         version: "0.1.0".into(),
         instance: "edge-1".into(),
@@ -76,27 +120,17 @@ pub(crate) fn status() -> StatusReply {
         store: StoreStatus { health: StoreHealth::Ok, message: "212 revisions, last fsync 14:02".into() },
         connections: 8_120,
         connections_max: 50_000,
-        listeners: vec![
-            ListenerStatus {
-                name: "web".into(),
-                address: "0.0.0.0:80".into(),
-                protocol: "http".into(),
-                connections: 1_020,
-                connections_max: 50_000,
-            },
-            ListenerStatus {
-                name: "web-tls".into(),
-                address: "0.0.0.0:443".into(),
-                protocol: "https".into(),
-                connections: 7_100,
-                connections_max: 50_000,
-            },
-        ],
-        upstreams: vec![
-            upstream("catalog", 1, vec![endpoint("10.0.1.1:9000", 6), drained]),
-            upstream("shop", 2, vec![endpoint("10.0.0.11:8080", 19), endpoint("10.0.0.12:8080", 25), down]),
-        ],
-        canaries: Vec::new(),
+        listeners: listeners(),
+        upstreams: upstreams(),
+        canaries: vec![CanaryStatus {
+            route: "shop-web".into(),
+            upstream: "shop-next".into(),
+            percent: 25,
+            step: Some(1),
+            state: "moving".into(),
+            reason: "step 2 of 4, next in 6 m; 0.4 % errors, 48 ms mean, 1,204 requests".into(),
+            since_ms: NOW - 240_000,
+        }],
         role: "admin".into(),
         draining: false,
     }
@@ -210,11 +244,73 @@ pub(crate) fn exchange(number: u64) -> ExchangeRecord {
     }
 }
 
+fn upstream_objects() -> serde_json::Value {
+    json!({
+        "catalog": { "endpoints": [{ "address": "10.0.1.1:9000" }, { "address": "10.0.1.2:9000" }] },
+        "shop": {
+            "endpoints": [
+                { "address": "10.0.0.11:8080" }, { "address": "10.0.0.12:8080", "weight": 2 },
+                { "address": "10.0.0.13:8080", "backup": true },
+            ],
+            "health": { "http": { "path": "/healthz", "expect": [200] }, "interval": "2s" },
+            "retry": { "attempts": 1, "on": ["connect", "503"], "budget": "20%" },
+        },
+        "shop-next": {
+            "balance": "peak-ewma",
+            "discovery": { "dns": "next.shop.internal:8080" },
+            "sticky": { "cookie": { "name": "route", "path": "/" } },
+            "outlier": { "consecutive_failures": 5, "eject": "30s" },
+            "limits": { "queue": 50, "queue_timeout": "500ms", "adaptive": { "least": 10, "most": 64 } },
+            "breaker": {},
+            "protocol": "h2", "tls": { "server_name": "shop.internal" },
+        },
+    })
+}
+
+fn route_objects() -> serde_json::Value {
+    json!({
+        "orders": {
+            "match": { "hosts": ["api.example.com"], "path": "/orders", "methods": ["GET", "POST"] },
+            "upstream": "shop",
+            "policies": ["gold-limit", { "request_headers": { "set": { "X-Edge": "weirgate" } } }, "partner-key"],
+            "max_body": "8MiB",
+        },
+        "order-page": {
+            "match": {
+                "path": { "template": "/pages/order/{id}" },
+                "headers": { "X-Beta": { "present": true } },
+            },
+            "upstream": "shop",
+            "policies": ["partner-key"],
+        },
+        "shop-web": {
+            "match": { "path": "/shop" },
+            "split": [{ "upstream": "shop", "weight": 95 }, { "upstream": "shop-next", "weight": 5 }],
+            "split_by": { "cookie": "session" },
+            "testers": "X-Side",
+            "canary": {
+                "upstream": "shop-next", "steps": ["5%", "25%", "50%", "100%"], "every": "10m",
+                "errors_max": "1%", "latency_max": "300ms", "requests": 500,
+            },
+            "mirror": { "upstream": "catalog", "share": "10%" },
+            "urgency": 1,
+        },
+        "site": { "upstream": "catalog" },
+    })
+}
+
 pub(crate) fn objects(kind: Kind) -> ObjectList {
     let objects = match kind {
         Kind::Listener => json!({
             "web": { "address": "0.0.0.0:80", "protocol": "http" },
             "web-tls": { "address": "0.0.0.0:443", "protocol": "https", "certificates": ["site"] },
+            "mail": {
+                "address": "0.0.0.0:993", "protocol": "tls", "upstream": "catalog",
+                "sni": { "*.shop.example.com": "shop-next", "mail.example.com": "shop" },
+                "alpn": { "h2": "shop" },
+                "trusted_proxies": ["10.0.0.0/8"], "proxy_protocol": true,
+                "timeouts": { "handshake": "10s", "tunnel": "30m" },
+            },
         }),
         Kind::Certificate => json!({
             "site": {
@@ -222,45 +318,70 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
                 "key": "stored:4be1f0aa93d27c55",
             },
         }),
-        Kind::Upstream => json!({
-            "catalog": { "endpoints": [{ "address": "10.0.1.1:9000" }, { "address": "10.0.1.2:9000" }] },
-            "shop": {
-                "endpoints": [
-                    { "address": "10.0.0.11:8080" }, { "address": "10.0.0.12:8080", "weight": 2 },
-                    { "address": "10.0.0.13:8080", "backup": true },
-                ],
-                "health": { "http": { "path": "/healthz", "expect": [200] }, "interval": "2s" },
-            },
-        }),
+        Kind::Upstream => upstream_objects(),
         Kind::Policy => json!({
             "partner-key": { "api_key": { "header": "X-Api-Key" } },
             "gold-limit": { "rate_limit": { "per": "consumer", "rate": "100/s", "burst": 200 } },
         }),
-        Kind::Route => json!({
-            "orders": {
-                "match": { "hosts": ["api.example.com"], "path": "/orders", "methods": ["GET", "POST"] },
-                "upstream": "shop",
-                "policies": ["gold-limit", { "request_headers": { "set": { "X-Edge": "weirgate" } } }, "partner-key"],
-                "max_body": "8MiB",
-            },
-            "order-page": {
-                "match": {
-                    "path": { "template": "/pages/order/{id}" },
-                    "headers": { "X-Beta": { "present": true } },
-                },
-                "upstream": "shop",
-                "policies": ["partner-key"],
-            },
-            "site": { "upstream": "catalog" },
-        }),
+        Kind::Route => route_objects(),
         Kind::Consumer => json!({
-            "acme": { "groups": ["gold"], "api_keys": [{ "hash": "00", "prefix": "acme" }] },
+            "acme": { "groups": ["gold"], "urgency": 1, "api_keys": [{ "hash": "00", "prefix": "acme" }] },
             "alice": { "groups": ["gold", "staff"] },
         }),
     };
     let objects = objects.as_object().unwrap().clone();
     let listed = objects.into_iter().map(|(name, object)| ListedObject { name, object });
     ObjectList { kind, revision: 212, objects: listed.collect() }
+}
+
+/// Three clients of catalog, one of them for long, and one of shop.
+pub(crate) fn connections() -> Vec<ConnectionInfo> {
+    let connection = |id, protocol: &str, client: &str, endpoint: &str, age_ms| ConnectionInfo {
+        id,
+        listener: "web-tls".into(),
+        protocol: protocol.into(),
+        client: client.into(),
+        upstream: (!endpoint.is_empty())
+            .then(|| if endpoint.starts_with("10.0.1") { "catalog" } else { "shop" }.into()),
+        endpoint: (!endpoint.is_empty()).then(|| endpoint.into()),
+        since_ms: NOW - age_ms,
+        bytes_in: id * 1_204,
+        bytes_out: id * 88_112,
+    };
+    vec![
+        connection(7, "tls", "198.51.100.9:50999", "10.0.1.2:9000", 12_000),
+        connection(3, "websocket", "198.51.100.7:50412", "10.0.1.2:9000", 1_865_000),
+        connection(12, "tcp", "[2001:db8::17]:41772", "10.0.1.1:9000", 92_000),
+        connection(15, "http/1.1", "203.0.113.4:61022", "", 4_000),
+        connection(19, "websocket", "203.0.113.5:50100", "10.0.0.11:8080", 700_000),
+    ]
+}
+
+/// What happened to the endpoints of shop.
+pub(crate) fn timeline() -> Vec<HealthEvent> {
+    let event = |ago_ms, address: &str, health, reason: &str| HealthEvent {
+        time_ms: NOW - ago_ms,
+        upstream: "shop".into(),
+        address: address.into(),
+        health,
+        reason: reason.into(),
+    };
+    vec![
+        event(
+            93_600_000,
+            "10.0.0.11:8080",
+            EndpointHealth::Up,
+            "first health check passed: GET /healthz got 200 in 2 ms",
+        ),
+        event(
+            7_200_000,
+            "10.0.0.12:8080",
+            EndpointHealth::Down,
+            "ejected for 30 s: 5 failures in a row, connection reset",
+        ),
+        event(7_170_000, "10.0.0.12:8080", EndpointHealth::Up, "ejection over"),
+        event(192_000, "10.0.0.13:8080", EndpointHealth::Down, "health check got 500 three times (want 200)"),
+    ]
 }
 
 pub(crate) fn keys(consumer: &str) -> KeyList {

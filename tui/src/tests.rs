@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console as an operator meets it: pictures of every screen at three sizes, and scripts of keys and answers.
 
+mod balancer;
+
+mod forms;
+
 mod pictures;
 
 mod scripts;
@@ -28,6 +32,8 @@ fn key(name: &str) -> KeyEvent {
         "left" => KeyCode::Left,
         "right" => KeyCode::Right,
         "space" => KeyCode::Char(' '),
+        "pgdn" => KeyCode::PageDown,
+        "pgup" => KeyCode::PageUp,
         "backspace" => KeyCode::Backspace,
         one => KeyCode::Char(one.chars().next().unwrap()),
     };

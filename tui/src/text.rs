@@ -116,6 +116,11 @@ pub fn day(ms: i64, zone: &TimeZone) -> String {
     moment(ms, zone, "%Y-%m-%d %H:%M")
 }
 
+/// `2026-03-01 14:02:05` in the zone.
+pub fn second(ms: i64, zone: &TimeZone) -> String {
+    moment(ms, zone, "%Y-%m-%d %H:%M:%S")
+}
+
 fn moment(ms: i64, zone: &TimeZone, format: &str) -> String {
     Timestamp::from_millisecond(ms).map_or_else(
         |_| "–".to_owned(),
@@ -180,6 +185,24 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     lines
 }
 
+/// A text in pieces no wider than `cells`, blanks and all.
+pub fn pieces(text: &str, cells: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut taken = 0;
+    for ch in text.chars() {
+        let wide = width(ch.encode_utf8(&mut [0; 4]));
+        if taken + wide > cells.max(1) && taken > 0 {
+            pieces.push(String::new());
+            taken = 0;
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(ch);
+        }
+        taken += wide;
+    }
+    pieces
+}
+
 /// Control characters made visible, for output that is not a ratatui buffer.
 pub fn clean(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
@@ -218,6 +241,7 @@ mod tests {
     fn fitting() {
         check(|(t, n)| fit(t, n), &[(("orders", 6), "orders"), (("orders", 5), "orde…"), (("orders", 0), "")]);
         check(|t| wrap(t, 10).join("|"), &[("one two three four", "one two|three four"), ("", "")]);
+        check(|t| pieces(t, 4).join("|"), &[("+a = [1, 2]", "+a =| [1,| 2]"), ("", "")]);
         check(clean, &[("a\u{1b}[2Jb", "a\\u{1b}[2Jb")]);
     }
 }

@@ -14,7 +14,6 @@ use weirgate_store::model::{self, Model, RetryCondition};
 use super::listener::Certificates;
 use super::transport::transport;
 use super::{Given, Indices, health};
-use crate::balance::Balance;
 use crate::config::membership::Membership;
 use crate::config::problems::Problems;
 use crate::config::snapshot::{Care, Upstream};
@@ -75,7 +74,8 @@ fn one(
             Some(live) => Arc::clone(live),
             None => Arc::new(Live::new(first_state(name, upstream, written, given), written.weight)),
         };
-        Arc::new(Endpoint::new(written.address, written.weight, written.backup, live))
+        let endpoint = Endpoint::new(written.address, written.weight, written.backup, live);
+        Arc::new(endpoint.placed(written.priority, written.zone.as_deref()))
     };
     let (members, membership) = Membership::of(name, upstream, given.found);
     let endpoints: Vec<_> = members.iter().map(endpoint).collect();
@@ -83,7 +83,7 @@ fn one(
     Upstream {
         id: earlier.map_or_else(next_id, |upstream| upstream.id),
         name: Arc::clone(name),
-        balance: balance(upstream.balance),
+        balance: super::balance::balancer(upstream, &endpoints),
         endpoint_meters: endpoints.iter().map(meter).collect(),
         endpoints,
         transport,
@@ -115,22 +115,6 @@ fn first_state(name: &str, upstream: &model::Upstream, written: &model::Endpoint
     match given.previous {
         Some(_) => State::New,
         None => (given.restored)(name, &written.address.to_string()).unwrap_or(State::Unknown),
-    }
-}
-
-fn balance(balance: model::Balance) -> Balance {
-    match balance {
-        model::Balance::RoundRobin => Balance::RoundRobin,
-        model::Balance::Weighted => Balance::Weighted,
-        model::Balance::LeastRequest => Balance::LeastRequest,
-        model::Balance::SourceIp => Balance::SourceIp,
-        // The parse refuses these until the balancer knows them.
-        model::Balance::Random
-        | model::Balance::LeastConnections
-        | model::Balance::PeakEwma
-        | model::Balance::Ring
-        | model::Balance::Maglev
-        | model::Balance::Rendezvous => Balance::LeastRequest,
     }
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! First messages as clients send them, cut and broken in every place, and one of a real TLS client.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use super::{BYTES_MAX, Hello, Mistake, parse};
 

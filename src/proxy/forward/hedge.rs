@@ -22,7 +22,7 @@ use super::attempt::Attempts;
 use super::connect::{connect, send};
 use super::pick::pick;
 use super::replay::{Sendable, Supply};
-use super::{Forwarded, admit, outcome};
+use super::{Forwarded, admit, measure, outcome};
 use crate::balance::Choice;
 use crate::clock;
 use crate::config::snapshot::Upstream;
@@ -56,10 +56,19 @@ impl Going<'_> {
         mut body: Left<B>,
     ) -> (Answered<B>, Left<B>) {
         let began = admit::is_measured(self.upstream).then(clock::now);
+        let mut sent = None;
         let result = match connect(journey, self.upstream, endpoint, self.framing, is_fresh).await {
-            Ok(way) => send(journey, self.upstream, way, self.framing, self.head, &mut body).await,
+            Ok(way) => {
+                sent = measure::begin(self.upstream, self.framing);
+                send(journey, self.upstream, way, self.framing, self.head, &mut body).await
+            }
             Err(fault) => Err(fault),
         };
+        measure::attempted(self.upstream, endpoint, &result, sent);
+        if let Ok(forwarded) = &result {
+            // A connection that became a tunnel ends when it ends.
+            journey.measured.set(sent.filter(|_| forwarded.reply.tunnel.is_none()));
+        }
         if let (Some(began), Ok(_)) = (began, &result) {
             admit::measure(self.upstream, self.memory, clock::now().saturating_duration_since(began));
         }

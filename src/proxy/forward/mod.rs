@@ -4,7 +4,8 @@
 //! The steps are files in the order they happen: `side` says which upstream, `admit` whether it takes a request now,
 //! `attempt` tries endpoints until one answers or another try cannot help, `pick` says which endpoint, `hedge` runs one
 //! attempt and what may run beside it, `connect` gets a connection and sends what `head` or (over HTTP/2) `pseudo` wrote
-//! and the body that `replay` gives it, `outcome` tells everyone who learns from it how it went.
+//! and the body that `replay` gives it, `outcome` tells everyone who learns from it how it went, and `measure` how long it
+//! took.
 
 mod admit;
 
@@ -15,6 +16,8 @@ mod connect;
 mod head;
 
 mod hedge;
+
+mod measure;
 
 mod outcome;
 
@@ -38,8 +41,9 @@ use crate::upstream::transport::Speech;
 
 pub(super) use admit::{Passage, explain as explain_limits};
 pub(super) use head::render;
+pub(super) use measure::ended;
 pub(super) use outcome::{Outcome, cut, observe_passage};
-pub(super) use pick::{NOBODY, nobody_of};
+pub(super) use pick::nobody_of;
 pub use replay::Sendable;
 
 /// What came back.

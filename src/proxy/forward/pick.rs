@@ -7,7 +7,7 @@ use super::super::journey::Journey;
 use super::super::worker::UpstreamMemory;
 use super::admit::has_room;
 use super::attempt::Attempts;
-use crate::balance::{Candidate, Choice};
+use crate::balance::{Ask, Candidate, Choice, Keyed};
 use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
 use crate::upstream::endpoint::Endpoint;
@@ -20,7 +20,7 @@ pub(super) fn pick(
     attempts: &Attempts,
 ) -> Result<Choice, Fault> {
     let view = |at: usize, holds: Holds| {
-        let Some(endpoint) = upstream.endpoints.get(at) else { return NOBODY };
+        let Some(endpoint) = upstream.endpoints.get(at) else { return Candidate::default() };
         let mut candidate = endpoint.seen(holds);
         candidate.usable &= !attempts.tried.contains(&at);
         if candidate.usable && !has_room(journey, upstream, endpoint) {
@@ -29,8 +29,8 @@ pub(super) fn pick(
         }
         candidate
     };
-    let ask = journey.worker.ask(journey.x.client_ip);
-    let pick = |holds| upstream.balance.pick(&memory.turns, ask, upstream.endpoints.len(), |at| view(at, holds));
+    let ask = ask(journey, upstream);
+    let pick = |holds| upstream.balance.pick(&memory.turns, &ask, |at| view(at, holds));
     let mut choice = pick(Holds::Respected);
     if is_forced(upstream, choice) {
         choice = pick(Holds::Ignored);
@@ -42,12 +42,21 @@ pub(super) fn pick(
 /// request or wake a backup.
 fn is_forced(upstream: &Upstream, choice: Option<Choice>) -> bool {
     let chosen = choice.and_then(|choice| upstream.endpoints.get(choice.index));
-    chosen.is_none_or(|chosen| chosen.backup) && upstream.endpoints.iter().any(|other| other.live.passive.is_held())
+    chosen.is_none_or(|chosen| chosen.backup || chosen.priority > 0)
+        && upstream.endpoints.iter().any(|other| other.live.passive.is_held())
 }
 
-/// A place past the end of the list.
-pub(in super::super) const NOBODY: Candidate =
-    Candidate { identity: 0, weight: 0, usable: false, backup: false, in_flight: 0 };
+/// What the balancer may look at of a request.
+fn ask(journey: &Journey, upstream: &Upstream) -> Ask {
+    let request = &journey.x.request;
+    let key = upstream.balance.key(Keyed {
+        path: request.matched(),
+        query: request.query(),
+        fields: &request.fields,
+        certificate: journey.x.client.certificate.as_deref(),
+    });
+    Ask { key, ..journey.worker.ask(journey.x.client_ip) }
+}
 
 /// Why nobody can take the request. After a failed attempt, that failure says more.
 #[cold]

@@ -25,7 +25,7 @@ use crate::exchange::Presence;
 use crate::fault::Fault;
 use crate::proxy::census::Open;
 use crate::proxy::connection::Slot;
-use crate::proxy::passage::Passage;
+use crate::proxy::passage::{self, Passage};
 use crate::upstream::connect::ConnectError;
 use crate::upstream::endpoint::{Endpoint, Mode};
 
@@ -178,9 +178,7 @@ impl Flow {
     fn first_reply(&self) {
         self.is_answered.set(true);
         *self.kept.borrow_mut() = None;
-        if let Some((passage, _)) = &*self.life.borrow() {
-            passage.reached(&self.upstream, &self.endpoint);
-        }
+        passage::reached(&self.endpoint);
     }
 }
 

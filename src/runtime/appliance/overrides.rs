@@ -58,6 +58,7 @@ impl Overrides {
                     endpoint.live.set_mode(mode_of(set.mode));
                 }
             }
+            upstream.follow_weights();
         }
     }
 
@@ -88,6 +89,9 @@ impl Gateway {
         if let Some(endpoint) = &endpoint {
             endpoint.live.set_mode(mode_of(set.mode));
             endpoint.live.set_weight(set.weight.unwrap_or(endpoint.weight));
+            if let Some(upstream) = self.snapshot().upstream(upstream) {
+                upstream.follow_weights();
+            }
         }
         let is_taken_back = set.mode == OverrideMode::Ready && set.weight.is_none();
         if endpoint.is_some() || is_taken_back {

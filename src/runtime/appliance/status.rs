@@ -16,7 +16,7 @@ use crate::config::snapshot::{Snapshot, Upstream};
 use crate::runtime::checker::{Tellings, wire_health};
 use crate::upstream::endpoint::{Endpoint, SHARE_WHOLE};
 use crate::upstream::health::State;
-use crate::upstream::panic;
+use crate::upstream::{latency, panic};
 
 /// What is said of an endpoint of which there was nothing to tell.
 const UNCHANGED: &str = "not checked yet, or unchanged since the start";
@@ -127,6 +127,9 @@ impl Gateway {
             weight: endpoint.live.weight(),
             configured_weight: endpoint.weight,
             backup: endpoint.backup,
+            priority: endpoint.priority,
+            zone: endpoint.zone.as_deref().map(str::to_owned),
+            latency_us: latency_us(upstream, endpoint),
             in_flight: endpoint.live.in_flight(),
             connections: endpoint.live.load.connections(),
             requests: totals.requests,
@@ -181,6 +184,13 @@ fn trouble(upstream: &Upstream) -> Option<String> {
 
 /// Endpoints that one sentence names.
 const NAMED_MAX: usize = 8;
+
+/// The latency that the balancer reckons with; none where it does not, or does not know it.
+fn latency_us(upstream: &Upstream, endpoint: &Endpoint) -> Option<u64> {
+    let now_ms = latency::millis(clock::since_start_ns());
+    let micros = endpoint.live.latency.estimate().micros(now_ms, endpoint.live.in_flight());
+    (upstream.balance.kind().measures() && micros > 0).then_some(micros.into())
+}
 
 fn protocol(protocol: ListenerProtocol) -> &'static str {
     match protocol {

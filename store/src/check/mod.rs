@@ -5,6 +5,8 @@
 //! Pure: nothing is read, bound or resolved here. What needs the machine (a port in use, a key that does not fit its
 //! certificate) is for the daemon's compile step. No problem stops the search for the next.
 
+mod balance;
+
 mod discovery;
 
 mod gate;

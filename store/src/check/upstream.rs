@@ -18,6 +18,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         if let Some(source) = &upstream.discovery {
             discovery::check(findings, || at(name, "discovery"), source);
         }
+        super::balance::check(findings, name, upstream);
         health::check(findings, name, upstream);
         let timeouts = &upstream.timeouts;
         for (field, span) in [

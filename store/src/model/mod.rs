@@ -39,9 +39,9 @@ pub use route::{
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{
     Adaptive, AgentCheck, Balance, Breaker, CertificateCheck, DiscoverFile, DiscoverLease, Discovery, Endpoint,
-    GrpcCheck, Hash, HashKey, Health, Hedge, HttpCheck, Learn, Outlier, PRIORITY_MAX, Pool, ProxyProtocol, Retry,
-    RetryCondition, ScriptCheck, Sticky, StickyCookie, TcpCheck, TlsCheck, Upstream, UpstreamLimits, UpstreamProtocol,
-    UpstreamTimeouts, UpstreamTls, WEIGHT_MAX, Zone,
+    GrpcCheck, Hash, HashKey, Health, Hedge, HttpCheck, KETAMA_POINTS, Learn, Outlier, PRIORITY_MAX, Pool,
+    ProxyProtocol, Retry, RetryCondition, ScriptCheck, Sticky, StickyCookie, TcpCheck, TlsCheck, Upstream,
+    UpstreamLimits, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, WEIGHT_MAX, Zone,
 };
 
 /// The whole configuration: every object of every kind, by name.

@@ -17,8 +17,6 @@ enum When {
     Present,
     /// `true`.
     True,
-    /// One of these strings.
-    OneOf(&'static [&'static str]),
     /// An address with a host name in it.
     HostName,
 }
@@ -26,20 +24,10 @@ enum When {
 /// One thing that is not built: the kind of object, the path inside it (`[]` is any index), and what to do meanwhile.
 struct Row(Kind, &'static str, When, &'static str);
 
-/// Ways to choose an endpoint that have names in the design.
-const BALANCE_LATER: &[&str] = &["peak-ewma", "maglev", "ring", "rendezvous", "random", "least-connections"];
-
-const BALANCE_NOW: &str = "use one of round-robin, weighted, least-request, source-ip";
-
 const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
-    Row(Kind::Upstream, "balance", When::OneOf(BALANCE_LATER), BALANCE_NOW),
-    Row(Kind::Upstream, "hash", When::Present, "leave it out, or use balance = \"source-ip\""),
-    Row(Kind::Upstream, "zone", When::Present, "leave it out"),
-    Row(Kind::Upstream, "endpoints[].zone", When::Present, "leave it out"),
-    Row(Kind::Upstream, "endpoints[].priority", When::Present, "leave it out, or use backup"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
     Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
     Row(Kind::Route, "split", When::Present, "name one upstream; weights go on its endpoints"),
@@ -172,7 +160,6 @@ fn holds(when: When, value: &Value) -> bool {
     match when {
         When::Present => !value.is_null(),
         When::True => value.as_bool() == Some(true),
-        When::OneOf(names) => value.as_str().is_some_and(|text| names.contains(&text)),
         When::HostName => value.as_str().is_some_and(is_host_and_port),
     }
 }
@@ -183,7 +170,6 @@ fn refused(place: &Place, value: &Value, when: When, instead: &str) -> Refused {
         Some(Step::Index(_)) | None => "this",
     };
     let message = match (when, value.as_str()) {
-        (When::OneOf(_), Some(text)) => format!("{name} = \"{text}\" is not supported yet"),
         (When::HostName, Some(text)) => format!("a host name as address (\"{text}\") is not supported yet"),
         _ => format!("\"{name}\" is not supported yet"),
     };

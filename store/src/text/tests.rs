@@ -90,25 +90,21 @@ fn discovery() -> impl Strategy<Value = Discovery> {
 }
 
 fn upstream() -> impl Strategy<Value = Upstream> {
-    let endpoint = (address(), 0..5_u32, any::<bool>()).prop_map(|(address, weight, backup)| Endpoint {
-        weight,
-        backup,
-        ..Endpoint::plain(address)
-    });
+    let endpoint = (address(), 0..5_u32, any::<bool>(), 0..10_u8, option::of(text()))
+        .prop_map(|(address, weight, backup, priority, zone)| Endpoint { address, weight, backup, priority, zone });
     let on = prop_oneof![Just(RetryCondition::Timeout), Just(RetryCondition::Status502)];
     let retry = (any::<u32>(), vec(on, 0..3), 0..=100_u16, option::of(span()), size()).prop_map(
         |(attempts, on, budget, per_try, buffer)| Retry { attempts, on, budget: Percent(budget), per_try, buffer },
     );
-    let balance = prop_oneof![Just(Balance::SourceIp), Just(Balance::LeastRequest), Just(Balance::RoundRobin)];
     let timeouts =
         (span(), span(), span()).prop_map(|(connect, response, idle)| UpstreamTimeouts { connect, response, idle });
     let source = option::of(discovery());
     let retry = prop_oneof![Just(Retry::default()), retry];
     let care = (option::of(outlier()), 0..=100_u16, option::of(span()));
     let failing = (option::of(health()), care, retry);
-    (balance, (vec(endpoint, 0..12), source), failing, timeouts, overload(), transport()).prop_map(
+    (choice(), (vec(endpoint, 0..12), source), failing, timeouts, overload(), transport()).prop_map(
         |(
-            balance,
+            (balance, hash, zone),
             (endpoints, discovery),
             (health, (outlier, panic, slow_start), retry),
             timeouts,
@@ -116,6 +112,8 @@ fn upstream() -> impl Strategy<Value = Upstream> {
             transport,
         )| Upstream {
             balance,
+            hash,
+            zone,
             endpoints,
             discovery,
             health,
@@ -223,6 +221,36 @@ fn outlier() -> impl Strategy<Value = Outlier> {
             ejected_max: Percent(ejected_max),
         },
     )
+}
+
+/// How an upstream chooses.
+fn choice() -> impl Strategy<Value = (Balance, Hash, Option<Zone>)> {
+    let balance = proptest::sample::select(vec![
+        Balance::RoundRobin,
+        Balance::Weighted,
+        Balance::Random,
+        Balance::LeastRequest,
+        Balance::LeastConnections,
+        Balance::PeakEwma,
+        Balance::SourceIp,
+        Balance::Ring,
+        Balance::Maglev,
+        Balance::Rendezvous,
+    ]);
+    let by = prop_oneof![
+        Just(HashKey::SourceIp),
+        Just(HashKey::Path),
+        Just(HashKey::ClientCertificate),
+        text().prop_map(HashKey::Header),
+        text().prop_map(HashKey::Cookie),
+        text().prop_map(HashKey::Query),
+    ];
+    let percent = || (0..=1000_u16).prop_map(Percent);
+    let points = prop_oneof![Just(KETAMA_POINTS), any::<u32>()];
+    let hash =
+        (by, option::of(percent()), points).prop_map(|(by, bounded_load, points)| Hash { by, bounded_load, points });
+    let zone = (text(), percent()).prop_map(|(prefer, enough)| Zone { prefer, enough });
+    (balance, hash, option::of(zone))
 }
 
 fn policy() -> impl Strategy<Value = Policy> {

@@ -14,7 +14,7 @@ use weirgate::policy::hash_of;
 use weirgate::runtime::appliance::{Gateway, Remembered};
 use weirgate_store::model::Model;
 use weirgate_store::parse::parse_and_check;
-use weirgate_store::wire::{EndpointOverride, ExchangeRecord, OverrideMode, Problem};
+use weirgate_store::wire::{EndpointOverride, ExchangeRecord, ExplainReply, ExplainRequest, OverrideMode, Problem};
 
 use super::client::{Client, Reply};
 use super::wait_until;
@@ -132,6 +132,20 @@ impl Running {
         let (owner, reason) = ("test".to_owned(), "a test".to_owned());
         let set = EndpointOverride { mode, weight: None, owner, reason, since_ms: 0, ..EndpointOverride::default() };
         assert!(self.gateway.set_override(upstream, &address.to_string(), set), "there is no {address} in {upstream}");
+    }
+
+    /// Gives an endpoint another weight.
+    #[track_caller]
+    pub(crate) fn set_weight(&self, upstream: &str, address: SocketAddr, weight: u32) {
+        let (owner, reason) = ("test".to_owned(), "a test".to_owned());
+        let set = EndpointOverride { weight: Some(weight), owner, reason, ..EndpointOverride::default() };
+        assert!(self.gateway.set_override(upstream, &address.to_string(), set), "there is no {address} in {upstream}");
+    }
+
+    /// What would happen to a request.
+    #[track_caller]
+    pub(crate) fn explain(&self, request: &ExplainRequest) -> ExplainReply {
+        weirgate::control::seam::Appliance::explain(&*self.gateway, request).expect("it is understood")
     }
 
     /// The address of the listener `web`.

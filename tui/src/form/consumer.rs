@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The form of a new consumer. Keys are issued afterwards, on the consumer's own screen.
+//! The form of a consumer. Keys are issued on the consumer's own screen; those written in the file are kept as they are.
 
-use serde_json::{Value as Json, json};
 use weirgate_store::model::Kind;
 
-use super::{Doc, Field, Form, Subject, set};
+use super::Form;
+use super::field::{Doc, Entry};
+use super::section::{Content, SectionDoc};
 use crate::live::Live;
 
-const NAME: Doc = Doc {
-    path: "name",
-    label: "name",
-    meaning: "Who calls: an application, a partner, a team. Endpoints see this name. It cannot be changed later.",
-    unit: "a-z, 0-9, - _ .",
-    default: "none, it must be given",
-    example: "acme",
-};
-const GROUPS: Doc = Doc {
-    path: "groups",
-    label: "groups",
-    meaning: "Groups the consumer belongs to. Several divided by commas.",
-    unit: "",
-    default: "empty: none",
-    example: "gold, partners",
-};
+const SECTIONS: &[SectionDoc] =
+    &[SectionDoc { title: "consumer", about: "", unset: "", content: Content::Fields(CONSUMER) }];
+
+const CONSUMER: &[Doc] = &[
+    Doc::new("groups", "groups", Entry::List, "Groups the consumer belongs to, for policies that speak of groups.")
+        .default("empty: none")
+        .example("gold, partners"),
+    Doc::new(
+        "urgency",
+        "urgency",
+        Entry::Whole,
+        "How soon its requests are served when an upstream has a queue: 0 goes \
+         first, 7 last.",
+    )
+    .unit("0 to 7")
+    .default("empty: that of the route")
+    .example("1"),
+];
 
 pub fn new_consumer(live: &Live) -> Form {
-    let subject = Subject::Object { kind: Kind::Consumer, name: None };
-    let fields = vec![Field::text(&NAME, ""), Field::text(&GROUPS, "")];
-    Form { base: live.base(Kind::Consumer), object: json!({}), ..Form::new(subject, "new consumer".to_owned(), fields) }
+    Form::new_object(Kind::Consumer, SECTIONS, live)
 }
 
-pub(super) fn object(form: &Form) -> Json {
-    let mut object = form.object.clone();
-    set(&mut object, &["groups"], json!(form.parts("groups")));
-    object
+/// `None` if there is no such consumer.
+pub fn edit_consumer(live: &Live, name: &str) -> Option<Form> {
+    Form::edit_object(Kind::Consumer, name, SECTIONS, live)
 }

@@ -1,121 +1,46 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The form of a route. Conditions on fields and query and policies written in place are kept as they are.
+//! The form of a route. Its fields are data in the file below; path and policies are read and written by hand, because
+//! a path is a text or a table and a policy written in place must be kept. Conditions on fields and query are kept.
+
+mod fields;
 
 use serde_json::{Value as Json, json};
-use weirgate_store::model::{ByteSize, Kind};
+use weirgate_store::model::Kind;
 
-use super::{Doc, Field, Form, Subject, joined, set};
+use super::Form;
+use super::field::Field;
+use super::json::set;
+use super::section::Body;
 use crate::live::Live;
-
-const NAME: Doc = Doc {
-    path: "name",
-    label: "name",
-    meaning: "What this route is called everywhere. It cannot be changed later.",
-    unit: "a-z, 0-9, - _ .",
-    default: "none, it must be given",
-    example: "orders",
-};
-const HOSTS: Doc = Doc {
-    path: "match.hosts",
-    label: "hosts",
-    meaning: "Hosts this route answers for: exact, *.example.com for any subdomain. Several divided by commas.",
-    unit: "host names",
-    default: "empty: every host",
-    example: "api.example.com, *.shop.example.com",
-};
-const PATH_KIND: Doc = Doc {
-    path: "path_kind",
-    label: "path is a",
-    meaning: "How the path below is read. prefix: whole segments; exact: this path only; template: {id} stands for one \
-              segment; regex: a regular expression for the whole path.",
-    unit: "",
-    default: "prefix",
-    example: "prefix",
-};
-const PATH: Doc = Doc {
-    path: "match.path",
-    label: "path",
-    meaning: "Paths this route answers for. The longest match wins.",
-    unit: "",
-    default: "/ (every path)",
-    example: "/orders   or, as a template, /orders/{id}",
-};
-const METHODS: Doc = Doc {
-    path: "match.methods",
-    label: "methods",
-    meaning: "Methods this route answers for. Several divided by commas.",
-    unit: "",
-    default: "empty: every method",
-    example: "GET, POST",
-};
-const UPSTREAM: Doc = Doc {
-    path: "upstream",
-    label: "upstream",
-    meaning: "The group of endpoints that matching requests go to. Left and right choose; a letter jumps.",
-    unit: "",
-    default: "none, it must be given",
-    example: "shop",
-};
-const POLICIES: Doc = Doc {
-    path: "policies",
-    label: "policies",
-    meaning: "What a request must pass, by name, divided by commas. They run in a fixed order whatever the order here. \
-              {…} is a policy written in place; it is kept.",
-    unit: "",
-    default: "empty: none",
-    example: "partner-key, gold-limit",
-};
-const PRIORITY: Doc = Doc {
-    path: "priority",
-    label: "priority",
-    meaning: "Among regex paths that match the same request the highest wins. Other paths do not need it.",
-    unit: "whole number",
-    default: "0",
-    example: "10",
-};
-const MAX_BODY: Doc = Doc {
-    path: "max_body",
-    label: "max body",
-    meaning: "Largest request body on this route; a larger one is refused with 413.",
-    unit: "B, KiB, MiB or GiB",
-    default: "empty: the listener's limit (1GiB)",
-    example: "8MiB",
-};
 
 /// How a path can be read; the first is a plain string in the model.
 const PATH_KINDS: [&str; 4] = ["prefix", "exact", "template", "regex"];
 
 pub fn new_route(live: &Live) -> Form {
-    let subject = Subject::Object { kind: Kind::Route, name: None };
-    let mut fields = vec![Field::text(&NAME, "")];
-    fields.extend(fields_of(&Json::Null, live));
-    Form { base: live.base(Kind::Route), object: json!({}), ..Form::new(subject, "new route".to_owned(), fields) }
+    fill(Form::new_object(Kind::Route, fields::SECTIONS, live))
 }
 
 /// `None` if there is no such route.
 pub fn edit_route(live: &Live, name: &str) -> Option<Form> {
-    let object = live.object(Kind::Route, name)?.clone();
-    let subject = Subject::Object { kind: Kind::Route, name: Some(name.to_owned()) };
-    let fields = fields_of(&object, live);
-    Some(Form { base: live.base(Kind::Route), object, ..Form::new(subject, format!("edit route {name}"), fields) })
+    Form::edit_object(Kind::Route, name, fields::SECTIONS, live).map(fill)
 }
 
-fn fields_of(object: &Json, live: &Live) -> Vec<Field> {
-    let (kind, path) = path_of(object);
-    let upstreams = live.objects(Kind::Upstream).map(|(name, _)| name.clone()).collect();
-    let upstream = object.get("upstream").and_then(Json::as_str).unwrap_or("");
-    let priority = object.get("priority").and_then(Json::as_i64).unwrap_or(0);
-    let max_body = object.get("max_body").and_then(Json::as_str).unwrap_or("");
-    vec![
-        Field::text(&HOSTS, joined(object.pointer("/match/hosts"))),
-        Field::choice(&PATH_KIND, PATH_KINDS.map(str::to_owned).to_vec(), &kind),
-        Field::text(&PATH, path),
-        Field::text(&METHODS, joined(object.pointer("/match/methods"))),
-        Field::choice(&UPSTREAM, upstreams, upstream),
-        Field::text(&POLICIES, policies_of(object).join(", ")),
-        Field::text(&PRIORITY, priority.to_string()),
-        Field::text(&MAX_BODY, max_body),
-    ]
+/// The fields that no table can read.
+fn fill(mut form: Form) -> Form {
+    let (kind, path) = path_of(&form.object);
+    let policies = policies_of(&form.object).join(", ");
+    for field in form.sections.iter_mut().flat_map(|section| match &mut section.body {
+        Body::Fields(fields) => fields.as_mut_slice(),
+        Body::Rows(_) => &mut [],
+    }) {
+        match field.doc.path {
+            "path_kind" => *field = Field::choice(field.doc, PATH_KINDS.map(str::to_owned).to_vec(), &kind),
+            "match.path" => *field = Field::text(field.doc, path.clone()),
+            "policies" => *field = Field::text(field.doc, policies.clone()),
+            _ => {}
+        }
+    }
+    form
 }
 
 /// How the path of a route is read, and the path.
@@ -143,24 +68,25 @@ pub(crate) fn policies_of(object: &Json) -> Vec<String> {
     .collect()
 }
 
-pub(super) fn object(form: &mut Form) -> Json {
-    let mut object = form.object.clone();
-    set(&mut object, &["match", "hosts"], json!(form.parts("match.hosts")));
-    set(&mut object, &["match", "path"], path(form));
-    let methods: Vec<String> = form.parts("match.methods").iter().map(|method| method.to_uppercase()).collect();
-    set(&mut object, &["match", "methods"], json!(methods));
-    if object.get("match").and_then(Json::as_object).is_some_and(serde_json::Map::is_empty) {
-        set(&mut object, &["match"], Json::Null);
+/// Writes the fields that no table can write, as far as they were changed.
+pub(super) fn write(form: &mut Form, object: &mut Json) {
+    let changed = |path: &str| form.field(path).is_some_and(Field::changed);
+    if changed("match.path") || changed("path_kind") {
+        set(object, "match.path", path(form));
     }
-    let upstream = form.current("upstream").to_owned();
-    set(&mut object, &["upstream"], if upstream.is_empty() { Json::Null } else { json!(upstream) });
-    let policies = policies(form);
-    set(&mut object, &["policies"], json!(policies));
-    let priority = priority(form);
-    set(&mut object, &["priority"], priority);
-    let max_body = max_body(form);
-    set(&mut object, &["max_body"], max_body);
-    object
+    if changed("match.methods") {
+        let upper = form.current("match.methods").to_uppercase();
+        if let Some(field) = form.field_mut("match.methods") {
+            field.put(&upper);
+        }
+    }
+    if form.field("policies").is_some_and(Field::changed) {
+        let policies = policies(form);
+        set(object, "policies", json!(policies));
+    }
+    if object.get("match").and_then(Json::as_object).is_some_and(serde_json::Map::is_empty) {
+        set(object, "match", Json::Null);
+    }
 }
 
 fn path(form: &Form) -> Json {
@@ -192,34 +118,4 @@ fn policies(form: &mut Form) -> Vec<Json> {
         field.refuse(format!("{part} was not written in place here; make a policy with a name and use that"));
     }
     out
-}
-
-fn priority(form: &mut Form) -> Json {
-    let text = form.current("priority").to_owned();
-    match if text.is_empty() { Ok(0) } else { text.parse::<i32>() } {
-        Ok(0) => Json::Null,
-        Ok(priority) => json!(priority),
-        Err(_) => {
-            if let Some(field) = form.field_mut("priority") {
-                field.refuse(format!("\"{text}\" is not a whole number"));
-            }
-            Json::Null
-        }
-    }
-}
-
-fn max_body(form: &mut Form) -> Json {
-    let text = form.current("max_body").to_owned();
-    if text.is_empty() {
-        return Json::Null;
-    }
-    match text.parse::<ByteSize>() {
-        Ok(size) => json!(size.to_string()),
-        Err(message) => {
-            if let Some(field) = form.field_mut("max_body") {
-                field.refuse(message);
-            }
-            Json::Null
-        }
-    }
 }

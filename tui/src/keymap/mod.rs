@@ -10,7 +10,7 @@ mod tables;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::app::{App, Popup, PreviewStage, Screen, Tab};
-use crate::form::{Stage, Subject};
+use crate::form::{Form, Level, Stage, Subject};
 
 pub use tables::EVERYWHERE;
 use tables::*;
@@ -55,6 +55,15 @@ pub enum Verb {
     NextField,
     PreviousField,
     Clear,
+    Leave,
+    NextSection,
+    PreviousSection,
+    Timeline,
+    Connections,
+    Cut,
+    Longer,
+    Kill,
+    Canary,
 }
 
 /// One key.
@@ -89,6 +98,7 @@ fn of_popup(popup: &Popup) -> &'static [Binding] {
         Popup::Palette { .. } => POPUP_PALETTE,
         Popup::Filter { .. } => POPUP_FILTER,
         Popup::Confirm(_) => POPUP_CONFIRM,
+        Popup::Canary { .. } => POPUP_CANARY,
         Popup::Preview(preview) => match preview.stage {
             PreviewStage::Refused(_) => POPUP_REFUSED,
             _ => POPUP_PREVIEW,
@@ -114,12 +124,24 @@ pub fn of_screen(screen: &Screen) -> &'static [Binding] {
         Screen::Consumer { .. } => CONSUMER,
         Screen::Certificate { .. } => CERTIFICATE,
         Screen::Revision(_) => REVISION,
-        Screen::Form(form) => match form.stage {
-            Stage::Editing if matches!(form.subject, Subject::Key { .. }) => FORM_KEY,
-            Stage::Editing => FORM_EDIT,
-            Stage::Review(_) => FORM_REVIEW,
-            Stage::Checking | Stage::Applying(_) => FORM_WAIT,
-        },
+        Screen::Endpoint(_) => ENDPOINT,
+        Screen::Connections(_) => CONNECTIONS,
+        Screen::Timeline { .. } => TIMELINE,
+        Screen::Listener { .. } => LISTENER,
+        Screen::Form(form) => of_form(form),
+    }
+}
+
+fn of_form(form: &Form) -> &'static [Binding] {
+    match (&form.stage, form.level) {
+        (Stage::Review(_), _) => FORM_REVIEW,
+        (Stage::Checking | Stage::Applying(_), _) => FORM_WAIT,
+        (Stage::Editing, _) if matches!(form.subject, Subject::Key { .. }) => FORM_KEY,
+        (Stage::Editing, _) if !form.sectioned() => FORM_EDIT,
+        (Stage::Editing, Level::Sections) => FORM_SECTIONS,
+        (Stage::Editing, Level::Page) if form.rows().is_some() => FORM_ROWS,
+        (Stage::Editing, Level::Page) => FORM_SECTION,
+        (Stage::Editing, Level::Row) => FORM_ROW,
     }
 }
 
@@ -195,11 +217,22 @@ mod tests {
             CHANGES,
             REVISION,
             SYSTEM,
+            ENDPOINT,
+            CONNECTIONS,
+            TIMELINE,
+            LISTENER,
         ];
+        let alone = [FORM_SECTIONS, FORM_SECTION, FORM_ROWS, FORM_ROW, FORM_EDIT, FORM_KEY, FORM_REVIEW, POPUP_CANARY];
         for place in places {
             let all: Vec<Press> = place.iter().chain(EVERYWHERE).flat_map(|b| b.keys.iter().copied()).collect();
             for (i, press) in all.iter().enumerate() {
                 assert!(!all[..i].contains(press), "{} is bound twice", press.name());
+            }
+        }
+        for place in alone {
+            let all: Vec<Press> = place.iter().flat_map(|b| b.keys.iter().copied()).collect();
+            for (i, press) in all.iter().enumerate() {
+                assert!(!all[..i].contains(press), "{} is bound twice in a form", press.name());
             }
         }
     }

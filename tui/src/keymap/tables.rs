@@ -91,6 +91,7 @@ pub(super) const ROUTES: &[Binding] = &[
 
 pub(super) const ROUTE: &[Binding] = &[
     write(&[ch('e'), on(KeyCode::Enter)], Verb::Edit, "edit", "edit this route"),
+    write(&[ch('c')], Verb::Canary, "canary", "start, stop, resume or take back its canary"),
     write(&[ch('D')], Verb::Delete, "delete", "remove this route, after showing what that changes"),
     TRAFFIC,
     read(&[ch('u')], Verb::Upstream, "upstream", "go to its upstream"),
@@ -99,7 +100,12 @@ pub(super) const ROUTE: &[Binding] = &[
 
 pub(super) const UPSTREAMS: &[Binding] = &[
     OPEN,
-    write(&[ch('e')], Verb::Edit, "edit", "edit the endpoints, the balance and the health check of this upstream"),
+    write(
+        &[ch('e')],
+        Verb::Edit,
+        "edit",
+        "edit endpoints, balance, health, failover, limits: everything about this upstream",
+    ),
     write(&[ch('n')], Verb::New, "new", "make a new upstream"),
     write(&[ch('D')], Verb::Delete, "delete", "remove this upstream, after showing what that changes"),
     TRAFFIC,
@@ -110,11 +116,19 @@ pub(super) const UPSTREAMS: &[Binding] = &[
 ];
 
 pub(super) const UPSTREAM: &[Binding] = &[
+    read(&[on(KeyCode::Enter)], Verb::Open, "watch", "this endpoint: how a drain goes, and the tunnels that end at it"),
     write(&[ch('d')], Verb::Drain, "drain", "no new requests to this endpoint; those in flight finish"),
     write(&[ch('m')], Verb::Maintenance, "maint", "no requests and no health checks"),
     write(&[ch('r')], Verb::Ready, "ready", "back to what is configured"),
-    write(&[ch('w'), on(KeyCode::Enter)], Verb::Weight, "weight", "its share of the work"),
-    write(&[ch('e')], Verb::Edit, "edit", "edit the endpoints, the balance and the health check of this upstream"),
+    write(&[ch('w')], Verb::Weight, "weight", "its share of the work"),
+    write(
+        &[ch('e')],
+        Verb::Edit,
+        "edit",
+        "edit endpoints, balance, health, failover, limits: everything about this upstream",
+    ),
+    read(&[ch('h')], Verb::Timeline, "history", "when its endpoints went down and up, and why"),
+    read(&[ch('c')], Verb::Connections, "connections", "tunnels that end at this upstream (tcp, tls, udp, websocket)"),
     TRAFFIC,
     SORT,
     REVERSE,
@@ -122,8 +136,36 @@ pub(super) const UPSTREAM: &[Binding] = &[
     COPY,
 ];
 
+/// One endpoint: the drain under way, and who is still connected to it.
+pub(super) const ENDPOINT: &[Binding] = &[
+    write(&[ch('x')], Verb::Cut, "cut rest", "cut what is still in flight now; asks first"),
+    write(&[ch('+')], Verb::Longer, "longer", "five more minutes until what is left is cut"),
+    write(&[ch('r')], Verb::Ready, "ready", "cancel: back to what is configured"),
+    write(&[ch('d')], Verb::Drain, "drain", "no new requests to this endpoint; those in flight finish"),
+    write(&[ch('m')], Verb::Maintenance, "maint", "no requests and no health checks"),
+    write(&[ch('w')], Verb::Weight, "", "its share of the work"),
+    write(&[ch('K')], Verb::Kill, "close one", "close the connection under the cursor; asks first"),
+    TRAFFIC,
+    SORT,
+    REVERSE,
+    FILTER,
+    COPY,
+];
+
+pub(super) const CONNECTIONS: &[Binding] = &[
+    write(&[ch('K')], Verb::Kill, "close it", "close the connection under the cursor; asks first"),
+    FILTER,
+    SORT,
+    REVERSE,
+    read(&[ch('u')], Verb::Upstream, "upstream", "go to the endpoint it ends at"),
+    COPY,
+];
+
+pub(super) const TIMELINE: &[Binding] = &[FILTER, SORT, REVERSE, COPY];
+
 pub(super) const CONSUMERS: &[Binding] = &[
     OPEN,
+    write(&[ch('e')], Verb::Edit, "edit", "edit groups and urgency of this consumer"),
     write(&[ch('i')], Verb::Issue, "issue key", "make a new key for this consumer"),
     write(&[ch('n')], Verb::New, "new", "make a new consumer"),
     write(&[ch('D')], Verb::Delete, "delete", "remove this consumer, after showing what that changes"),
@@ -137,6 +179,7 @@ pub(super) const CONSUMERS: &[Binding] = &[
 pub(super) const CONSUMER: &[Binding] = &[
     write(&[ch('i')], Verb::Issue, "issue key", "make a new key; its secret is shown once"),
     write(&[ch('x')], Verb::Revoke, "revoke", "revoke the key under the cursor, for ever"),
+    write(&[ch('e')], Verb::Edit, "edit", "edit groups and urgency of this consumer"),
     TRAFFIC,
     SORT,
     REVERSE,
@@ -162,7 +205,32 @@ pub(super) const REVISION: &[Binding] = &[
     COPY,
 ];
 
-pub(super) const SYSTEM: &[Binding] = &[SORT, REVERSE, FILTER, COPY];
+pub(super) const SYSTEM: &[Binding] = &[
+    OPEN,
+    read(&[ch('c')], Verb::Connections, "connections", "client connections and UDP sessions that are open now"),
+    write(&[ch('e')], Verb::Edit, "edit", "edit this listener; you see the difference before it is applied"),
+    write(&[ch('n')], Verb::New, "new listener", "make a new listener"),
+    write(&[ch('D')], Verb::Delete, "delete", "remove this listener, after showing what that changes"),
+    SORT,
+    REVERSE,
+    FILTER,
+    COPY,
+];
+
+pub(super) const LISTENER: &[Binding] = &[
+    write(&[ch('e'), on(KeyCode::Enter)], Verb::Edit, "edit", "edit this listener"),
+    write(&[ch('D')], Verb::Delete, "delete", "remove this listener, after showing what that changes"),
+    read(&[ch('c')], Verb::Connections, "connections", "client connections that came through it"),
+    COPY,
+];
+
+pub(super) const POPUP_CANARY: &[Binding] = &[
+    write(&[ch('s')], Verb::Canary, "start", "from the first step"),
+    write(&[ch('x')], Verb::Pause, "stop", "stay at the step reached"),
+    write(&[ch('r')], Verb::Ready, "resume", "go on from there"),
+    write(&[ch('b')], Verb::Rollback, "back", "no share at all for the new side, at once"),
+    read(&[on(KeyCode::Esc), ctrl('c')], Verb::Back, "close", "do nothing"),
+];
 
 const CHECK: Binding = write(&[ctrl('s')], Verb::Apply, "check", "check the form and show what would change");
 const ISSUE: Binding = write(&[ctrl('s')], Verb::Apply, "issue the key", "issue the key and show its secret, once");
@@ -170,14 +238,53 @@ const NEXT_FIELD: Binding =
     read(&[on(KeyCode::Down), on(KeyCode::Tab), on(KeyCode::Enter)], Verb::NextField, "next", "next field");
 const PREVIOUS_FIELD: Binding =
     read(&[on(KeyCode::Up), on(KeyCode::BackTab)], Verb::PreviousField, "", "previous field");
-const CLEAR: Binding = read(&[ctrl('u')], Verb::Clear, "clear", "empty the field");
+const CLEAR: Binding = read(&[ctrl('u')], Verb::Clear, "clear", "empty the field: what holds by default then");
 const FORM_HELP: Binding = read(&[on(KeyCode::F(1))], Verb::Help, "help", "explain these keys");
 const LEAVE: Binding =
-    read(&[on(KeyCode::Esc), ctrl('c')], Verb::Back, "leave", "leave the form; asks first if something was changed");
+    read(&[on(KeyCode::Esc), ctrl('c')], Verb::Leave, "leave", "leave the form; asks first if something was changed");
+const GO_LEAVE: Binding = read(&[ctrl('c')], Verb::Leave, "", "leave the form; asks first if something was changed");
+const TO_LIST: Binding = read(&[on(KeyCode::Esc)], Verb::Back, "all sections", "back to the list of sections");
+const TO_ROWS: Binding = read(&[on(KeyCode::Esc)], Verb::Back, "done", "back to the list of rows");
+const NEXT_SECTION: Binding =
+    read(&[on(KeyCode::PageDown), ctrl('f')], Verb::NextSection, "next section", "the next section");
+const PREVIOUS_SECTION: Binding =
+    read(&[on(KeyCode::PageUp), ctrl('b')], Verb::PreviousSection, "", "the section before");
 
 pub(super) const FORM_EDIT: &[Binding] = &[CHECK, NEXT_FIELD, PREVIOUS_FIELD, CLEAR, FORM_HELP, LEAVE];
 
 pub(super) const FORM_KEY: &[Binding] = &[ISSUE, NEXT_FIELD, PREVIOUS_FIELD, CLEAR, FORM_HELP, LEAVE];
+
+/// The list of sections of a form.
+pub(super) const FORM_SECTIONS: &[Binding] = &[
+    read(&[on(KeyCode::Enter)], Verb::Open, "open", "open this section"),
+    CHECK,
+    read(&[on(KeyCode::Down), on(KeyCode::Tab), ch('j')], Verb::NextField, "choose", "the next section"),
+    read(&[on(KeyCode::Up), on(KeyCode::BackTab), ch('k')], Verb::PreviousField, "", "the section before"),
+    read(&[on(KeyCode::F(1)), ch('?')], Verb::Help, "help", "explain these keys"),
+    LEAVE,
+];
+
+/// One section of several.
+pub(super) const FORM_SECTION: &[Binding] =
+    &[CHECK, NEXT_FIELD, PREVIOUS_FIELD, NEXT_SECTION, PREVIOUS_SECTION, TO_LIST, CLEAR, FORM_HELP, GO_LEAVE];
+
+/// A section of rows.
+pub(super) const FORM_ROWS: &[Binding] = &[
+    read(&[on(KeyCode::Enter)], Verb::Open, "edit", "edit this row; the first one if there is none"),
+    read(&[ch('n')], Verb::New, "add", "add a row"),
+    read(&[ch('D'), on(KeyCode::Delete)], Verb::Delete, "remove", "remove this row from the form"),
+    CHECK,
+    TO_LIST,
+    NEXT_SECTION,
+    PREVIOUS_SECTION,
+    read(&[on(KeyCode::Down), on(KeyCode::Tab), ch('j')], Verb::NextField, "", "the next row"),
+    read(&[on(KeyCode::Up), on(KeyCode::BackTab), ch('k')], Verb::PreviousField, "", "the row before"),
+    read(&[on(KeyCode::F(1)), ch('?')], Verb::Help, "help", "explain these keys"),
+    GO_LEAVE,
+];
+
+/// One row.
+pub(super) const FORM_ROW: &[Binding] = &[CHECK, NEXT_FIELD, PREVIOUS_FIELD, TO_ROWS, CLEAR, FORM_HELP, GO_LEAVE];
 
 pub(super) const FORM_REVIEW: &[Binding] = &[
     write(&[ch('a'), ctrl('s')], Verb::Apply, "apply", "apply what is shown"),

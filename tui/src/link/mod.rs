@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use http::Method;
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender};
-use weirgate_store::wire::{ErrorReply, KeyList};
+use weirgate_store::wire::{CanaryRequest, ErrorReply, KeyList};
 
 use crate::client::{Client, ClientError, EventStream, segment};
 use crate::event::{Answer, Ask, Event};
@@ -205,7 +205,33 @@ async fn answer(client: &Client, ask: &Ask) -> Result<Answer, ClientError> {
             Answer::Revoked
         }
         Ask::Explain(request) => Answer::Explained(client.send(post, "/v1/explain", Some(request)).await?),
+        Ask::Connections { listener, upstream } => {
+            Answer::Connections(client.get(&connections(listener.as_deref(), upstream.as_deref())).await?)
+        }
+        Ask::Kill { id } => {
+            // What it says of the connection it closed is not shown: the list is asked for again.
+            let path = format!("/v1/connections/{id}");
+            client.send::<serde_json::Value, ()>(Method::DELETE, &path, None).await?;
+            Answer::Killed
+        }
+        Ask::Timeline { upstream } => {
+            Answer::Timeline(client.get(&format!("/v1/upstreams/{}/timeline", segment(upstream))).await?)
+        }
+        Ask::Canary { route, verb } => {
+            let path = format!("/v1/routes/{}/canary", segment(route));
+            client.send::<serde_json::Value, _>(post, &path, Some(&CanaryRequest { verb: *verb })).await?;
+            Answer::Canary
+        }
     })
+}
+
+fn connections(listener: Option<&str>, upstream: Option<&str>) -> String {
+    let named = [("listener", listener), ("upstream", upstream)];
+    let named = named.into_iter().filter_map(|(kind, name)| Some(format!("{kind}={}", segment(name?))));
+    match named.collect::<Vec<_>>().join("&") {
+        query if query.is_empty() => "/v1/connections".to_owned(),
+        query => format!("/v1/connections?{query}"),
+    }
 }
 
 fn keys(consumer: &str) -> String {

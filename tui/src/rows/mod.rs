@@ -2,6 +2,8 @@
 //! What each list contains: its columns, and its rows made from what is known. Pure; the same rows are sorted by
 //! `update` and drawn by `view`.
 
+mod connections;
+
 mod consumers;
 
 mod routes;
@@ -15,8 +17,9 @@ use crate::attention::{Level, attention};
 use crate::list::{Cell, Column, ListId, Row};
 use crate::theme::Tone;
 
+pub(crate) use connections::{of_screen, timeline};
 pub use routes::{RouteFacts, error_tone, route_facts};
-pub use upstreams::{health_mark, health_word, upstream_mark};
+pub use upstreams::{health_mark, health_word, upstream_mark, why};
 
 const fn left(title: &'static str, min: usize, max: usize) -> Column {
     Column { title, min, max, right: false }
@@ -39,6 +42,8 @@ pub fn columns(list: ListId) -> &'static [Column] {
         ListId::Certificates => system::CERTIFICATES,
         ListId::Revisions => system::REVISIONS,
         ListId::Listeners => system::LISTENERS,
+        ListId::Connections => connections::COLUMNS,
+        ListId::Timeline => connections::TIMELINE,
     }
 }
 
@@ -54,7 +59,9 @@ pub fn rows(app: &App, list: ListId) -> Vec<Row> {
         (ListId::Certificates, _) => system::certificates(app),
         (ListId::Revisions, _) => system::revisions(app),
         (ListId::Listeners, _) => system::listeners(app),
-        (ListId::Endpoints | ListId::Keys, _) => Vec::new(),
+        (ListId::Connections, screen) => connections::rows(app, screen),
+        (ListId::Timeline, Screen::Timeline { upstream }) => timeline(app, upstream),
+        (ListId::Endpoints | ListId::Keys | ListId::Timeline, _) => Vec::new(),
     }
 }
 

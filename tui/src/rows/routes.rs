@@ -51,8 +51,19 @@ pub fn route_facts(object: &Json) -> RouteFacts {
         hosts: or_any(list("/match/hosts")),
         path,
         methods: or_any(list("/match/methods")),
-        upstream: object.get("upstream").and_then(Json::as_str).unwrap_or("–").to_owned(),
+        upstream: destination(object),
         policies: policies_of(object).join(", "),
+    }
+}
+
+/// The upstream, or the sides of a split.
+fn destination(object: &Json) -> String {
+    let sides = object.get("split").and_then(Json::as_array).into_iter().flatten();
+    let sides: Vec<&str> = sides.filter_map(|side| side.get("upstream").and_then(Json::as_str)).collect();
+    match object.get("upstream").and_then(Json::as_str) {
+        Some(upstream) => upstream.to_owned(),
+        None if sides.is_empty() => "–".to_owned(),
+        None => sides.join(" | "),
     }
 }
 

@@ -120,10 +120,11 @@ fn routes() {
 
 #[test]
 fn route_form() {
-    check_keys("route_form", "3 down e down down");
+    check_keys("route_form", "3 down e");
+    check_keys("route_form_page", "3 down e enter down down");
     check_keys("route_new", "3 n");
     let mut app = app();
-    press(&mut app, "3 down e down down down down c");
+    press(&mut app, "3 down e enter down down down down c");
     let Ask::Check { ticket, change } = asked(&press(&mut app, "ctrl-s")) else { panic!("no check was asked for") };
     let mut refused = sample::checked();
     refused.problems = vec![
@@ -140,14 +141,117 @@ fn route_form() {
 
 #[test]
 fn leaving_a_form() {
-    check_keys("form_leave", "3 e x esc");
+    check_keys("form_leave", "3 e enter x esc esc");
 }
 
 #[test]
 fn upstreams() {
     check_keys("upstreams", "4 down");
     check_keys("upstream", "4 down enter down down");
+    check_keys("upstream_busy", "4 down down enter down");
     check_keys("upstream_form", "4 down e");
+}
+
+/// Every section of the form of an upstream, and its rows.
+#[test]
+fn upstream_sections() {
+    for (number, name) in (0..).zip(["balance", "endpoints", "discovery", "zone", "sticky", "protocol", "health"]) {
+        let down = "down ".repeat(number);
+        check_keys(&format!("upstream_form_{name}"), &format!("4 down e {down} enter"));
+    }
+    for (number, name) in (7..).zip(["ejection", "recovery", "retry", "hedge", "breaker", "limits", "pool", "timeouts"])
+    {
+        let down = "down ".repeat(number);
+        check_keys(&format!("upstream_form_{name}"), &format!("4 down down e {down} enter"));
+    }
+    check_keys("upstream_form_endpoint", "4 down e down enter down enter down down down");
+    check_keys("upstream_new", "4 n");
+    check_keys("upstream_form_health_grpc", "4 down e down down down down down down enter right right right");
+}
+
+#[test]
+fn upstream_rows_refused() {
+    let mut app = app();
+    press(&mut app, "4 down e down enter n");
+    write(&mut app, "10.0.0.14");
+    let ask = asked(&press(&mut app, "ctrl-s"));
+    let mut refused = sample::checked();
+    refused.problems = vec![sample::problem("upstreams.shop.endpoints[3].address", "\"10.0.0.14\" has no port")];
+    sample::answer(&mut app, ask, Answer::Checked(Box::new(refused)));
+    check("upstream_endpoint_refused", &mut app);
+    press(&mut app, "esc");
+    check("upstream_endpoints_refused", &mut app);
+    press(&mut app, "esc");
+    check("upstream_form_refused", &mut app);
+}
+
+#[test]
+fn route_with_a_split() {
+    check_keys("route_split", "3 down down enter");
+    check_keys("route_canary", "3 down down enter c");
+    check_keys("route_form_split", "3 down down e down enter");
+    check_keys("route_form_split_by", "3 down down e down down enter");
+    check_keys("route_form_canary", "3 down down e down down down enter down");
+    check_keys("route_form_mirror", "3 down down e down down down down enter");
+    check_keys("route_form_more", "3 down down e down down down down down enter");
+}
+
+#[test]
+fn listeners() {
+    check_keys("listener", "8 down down enter");
+    check_keys("listener_form", "8 down down e");
+    check_keys("listener_form_page", "8 down down e enter down");
+    check_keys("listener_form_names", "8 down down e down enter");
+    check_keys("listener_new", "8 n");
+}
+
+/// On an endpoint that drains, while its clients finish.
+fn draining() -> App {
+    let mut app = app();
+    let ask = asked(&press(&mut app, "4 enter down enter"));
+    sample::answer(&mut app, ask, Answer::Connections(sample::connections()));
+    let mut status = sample::status();
+    status.upstreams[0].endpoints[1].in_flight = 2;
+    update(&mut app, Event::Tick { now_ms: sample::NOW + 10_000 });
+    sample::answer(&mut app, Ask::Status, Answer::Status(Box::new(status)));
+    app
+}
+
+#[test]
+fn draining_an_endpoint() {
+    let mut app = draining();
+    check("drain", &mut app);
+    press(&mut app, "x");
+    check("drain_cut", &mut app);
+    press(&mut app, "esc K");
+    check("connection_close", &mut app);
+    press(&mut app, "esc");
+    let mut status = sample::status();
+    status.upstreams[0].endpoints[1].in_flight = 0;
+    sample::answer(&mut app, Ask::Status, Answer::Status(Box::new(status)));
+    let ask = Ask::Connections { listener: None, upstream: Some("catalog".into()) };
+    sample::answer(&mut app, ask, Answer::Connections(Vec::new()));
+    check("drain_over", &mut app);
+    let mut healthy = self::app();
+    let ask = asked(&press(&mut healthy, "4 down enter enter"));
+    sample::answer(&mut healthy, ask, Answer::Connections(sample::connections()));
+    check("endpoint", &mut healthy);
+}
+
+#[test]
+fn connections_and_history() {
+    let mut app = app();
+    let ask = asked(&press(&mut app, "8 c"));
+    check("connections_asked", &mut app);
+    sample::answer(&mut app, ask.clone(), Answer::Connections(sample::connections()));
+    check("connections", &mut app);
+    let detail = "there is no GET /v1/connections here".to_owned();
+    let refusal = ErrorReply { status: 404, title: "not found".into(), detail, problems: Vec::new() };
+    update(&mut app, Event::Answered { ask, outcome: Err(refusal) });
+    check("connections_refused", &mut app);
+    let ask = asked(&press(&mut app, "4 down enter h"));
+    sample::answer(&mut app, ask, Answer::Timeline(sample::timeline()));
+    check("timeline", &mut app);
 }
 
 #[test]
@@ -174,6 +278,7 @@ fn consumers() {
     check_keys("consumers", "5");
     check("consumer", &mut alice());
     check_keys("consumer_new", "5 n");
+    check_keys("consumer_form", "5 e down");
 }
 
 #[test]
@@ -244,6 +349,12 @@ fn help_and_palette() {
     press(&mut app, ":");
     write(&mut app, "drsh13");
     check("palette_found", &mut app);
+    let mut app = self::app();
+    press(&mut app, ":");
+    write(&mut app, "canary");
+    check("palette_canary", &mut app);
+    check_keys("help_upstream", "4 down enter ?");
+    check_keys("help_endpoint", "4 down enter enter ?");
 }
 
 #[test]
@@ -272,7 +383,16 @@ fn empty_screens() {
 
 #[test]
 fn without_colour_nothing_is_coloured_and_nothing_is_lost() {
-    for keys in ["1", "2 down", "3 down", "4 down enter", "3 down e"] {
+    for keys in [
+        "1",
+        "2 down",
+        "3 down",
+        "4 down enter",
+        "3 down e",
+        "4 down down enter",
+        "4 e down enter",
+        "4 enter down enter",
+    ] {
         let (mut color, mut mono) = (app(), sample::app(Theme::MONO));
         press(&mut color, keys);
         press(&mut mono, keys);
@@ -285,7 +405,15 @@ fn without_colour_nothing_is_coloured_and_nothing_is_lost() {
 
 #[test]
 fn ascii_is_ascii() {
-    for (name, keys) in [("ascii_overview", "1"), ("ascii_traffic", "2 down"), ("ascii_form", "3 down e")] {
+    for (name, keys) in [
+        ("ascii_overview", "1"),
+        ("ascii_traffic", "2 down"),
+        ("ascii_form", "3 down e"),
+        ("ascii_form_page", "4 down e down down down down down down enter"),
+        ("ascii_upstream", "4 down down enter"),
+        ("ascii_endpoint", "4 enter down enter"),
+        ("ascii_route", "3 down down enter"),
+    ] {
         let mut app = sample::app(Theme::ASCII);
         press(&mut app, keys);
         let terminal = draw(&app, 80, 24);
@@ -297,7 +425,20 @@ fn ascii_is_ascii() {
 
 #[test]
 fn tiny_terminals_do_not_panic() {
-    for keys in ["1", "2", "3 down e", "3 ?", ":", "4 enter", "7 enter", "8"] {
+    for keys in [
+        "1",
+        "2",
+        "3 down e",
+        "3 e enter",
+        "3 ?",
+        ":",
+        "4 enter",
+        "4 enter enter",
+        "4 e down enter",
+        "7 enter",
+        "8",
+        "8 c",
+    ] {
         let mut app = app();
         press(&mut app, keys);
         for width in [1, 20, 40, 41, 60] {

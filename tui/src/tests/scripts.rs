@@ -16,11 +16,11 @@ use crate::sample;
 use crate::theme::Theme;
 use crate::update::update;
 
-fn app() -> App {
+pub(super) fn app() -> App {
     sample::app(Theme::COLOR)
 }
 
-fn form(app: &App) -> &Form {
+pub(super) fn form(app: &App) -> &Form {
     match &app.screen {
         Screen::Form(form) => form,
         other => panic!("not a form: {other:?}"),
@@ -42,7 +42,7 @@ fn applied() -> Applied {
 fn a_route_is_edited_refused_reviewed_and_applied() {
     let mut app = app();
     // Routes come by name; the second is orders. Its fifth field is the upstream; `c` jumps to catalog.
-    press(&mut app, "3 down e down down down down c");
+    press(&mut app, "3 down e enter down down down down c");
     assert_eq!(form(&app).field("upstream").unwrap().current(), "catalog");
 
     let ask = asked(&press(&mut app, "ctrl-s"));
@@ -57,7 +57,7 @@ fn a_route_is_edited_refused_reviewed_and_applied() {
     sample::answer(&mut app, ask, Answer::Checked(Box::new(refused)));
     let field = form(&app).field("upstream").unwrap();
     assert!(field.error.as_ref().unwrap().message.contains("no upstream"), "the error stands beside its field");
-    assert_eq!(form(&app).fields[form(&app).at].doc.path, "upstream", "the cursor is on the wrong field");
+    assert_eq!(form(&app).fields()[form(&app).at].doc.path, "upstream", "the cursor is on the wrong field");
 
     let ask = asked(&press(&mut app, "ctrl-s"));
     sample::answer(&mut app, ask, Answer::Checked(Box::new(sample::checked())));
@@ -87,10 +87,8 @@ fn what_a_form_does_not_show_is_kept() {
 #[test]
 fn a_wrong_number_is_refused_before_the_daemon_is_asked() {
     let mut app = app();
-    press(&mut app, "3 e");
-    for _ in 0..6 {
-        press(&mut app, "down");
-    }
+    press(&mut app, "3 e enter pgup down down down");
+    assert_eq!(form(&app).fields()[form(&app).at].doc.path, "priority");
     write(&mut app, "x");
     assert!(press(&mut app, "ctrl-s").is_empty());
     assert!(form(&app).field("priority").unwrap().error.is_some());
@@ -99,7 +97,7 @@ fn a_wrong_number_is_refused_before_the_daemon_is_asked() {
 #[test]
 fn a_conflict_is_told_and_the_typing_is_kept() {
     let mut app = app();
-    press(&mut app, "3 down e");
+    press(&mut app, "3 down e enter");
     write(&mut app, ",x.example.com");
     let ask = asked(&press(&mut app, "ctrl-s"));
     let refusal = ErrorReply {
@@ -130,6 +128,8 @@ fn an_endpoint_is_drained_with_a_reason() {
     assert_eq!((upstream.as_str(), address.as_str(), got), ("shop", "10.0.0.12:8080", &request));
     let endpoint: EndpointStatus = sample::status().upstreams[1].endpoints[1].clone();
     sample::answer(&mut app, ask, Answer::Endpoint(Box::new(endpoint)));
+    assert!(matches!(&app.screen, Screen::Endpoint(view) if view.address == "10.0.0.12:8080"), "a drain is watched");
+    press(&mut app, "esc");
     assert!(matches!(app.screen, Screen::Upstream { .. }));
     assert_eq!(app.selected(), Some("10.0.0.12:8080"));
 }
@@ -250,7 +250,7 @@ fn leaving_a_changed_form_asks_and_an_unchanged_one_does_not() {
     let mut app = app();
     press(&mut app, "3 e esc");
     assert!(matches!(app.screen, Screen::Tab(Tab::Routes)));
-    press(&mut app, "e x esc");
+    press(&mut app, "e enter x esc esc");
     assert!(matches!(app.popups.last(), Some(Popup::Confirm(_))));
     press(&mut app, "n");
     assert!(matches!(app.screen, Screen::Form(_)));
@@ -265,13 +265,13 @@ fn a_paste_is_typed_and_never_obeyed() {
     assert!(matches!(app.screen, Screen::Tab(Tab::Overview)), "on a screen a paste is nothing");
     press(&mut app, "3 n");
     update(&mut app, Event::Paste("new\tname\n".into()));
-    assert_eq!(form(&app).fields[0].current(), "new name");
+    assert_eq!(form(&app).fields()[0].current(), "new name");
 }
 
 #[test]
 fn control_c_leaves_whatever_is_open_and_at_last_the_console() {
     let mut app = app();
-    press(&mut app, "3 e x ctrl-c");
+    press(&mut app, "3 e enter x ctrl-c");
     assert!(matches!(app.popups.last(), Some(Popup::Confirm(_))), "a changed form asks");
     press(&mut app, "y ?");
     press(&mut app, "ctrl-c");
@@ -315,8 +315,10 @@ fn a_new_route_needs_a_name_and_is_put_with_it() {
 #[test]
 fn an_upstream_keeps_what_its_form_does_not_show() {
     let mut app = app();
-    press(&mut app, "4 down e");
-    write(&mut app, ", 10.0.0.14:8080*3");
+    press(&mut app, "4 down e down enter n");
+    write(&mut app, "10.0.0.14:8080");
+    press(&mut app, "down");
+    write(&mut app, "3");
     let Ask::Check { change, .. } = asked(&press(&mut app, "ctrl-s")) else { panic!("no check") };
     let Some(Edit::Put { object, .. }) = change.edits.first() else { panic!("no put") };
     let mut want = sample::objects(Kind::Upstream).objects.into_iter().find(|o| o.name == "shop").unwrap().object;

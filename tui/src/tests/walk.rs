@@ -94,6 +94,11 @@ fn random_answer(dice: &mut Dice, ask: Ask) -> Option<Event> {
         Ask::Check { .. } | Ask::Diff { .. } => Answer::Checked(Box::new(checked)),
         Ask::Keys { consumer } => Answer::Keys(sample::keys(consumer)),
         Ask::RevokeKey { .. } => Answer::Revoked,
+        Ask::Connections { .. } => Answer::Connections(sample::connections()),
+        Ask::Timeline { .. } => Answer::Timeline(sample::timeline()),
+        Ask::Kill { .. } => Answer::Killed,
+        Ask::Canary { .. } => Answer::Canary,
+        Ask::Override { .. } => Answer::Endpoint(Box::new(sample::status().upstreams[0].endpoints[1].clone())),
         Ask::IssueKey { consumer, .. } => {
             let key = sample::keys(consumer).keys.remove(0);
             Answer::Issued(wire::IssuedKey { secret: "wg_secret".into(), key })

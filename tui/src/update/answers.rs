@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What came back for a question. An answer to a form or popup that is gone, or has asked again, is forgotten.
 
-use weirgate_store::wire::{Applied, Checked, ErrorReply};
+use weirgate_store::wire::{Applied, CanaryVerb, Checked, EndpointStatus, ErrorReply, OverrideMode};
 
 use super::{ask_status, reload, screens};
-use crate::app::{App, NoticeTone, Popup, Preview, PreviewStage, Screen};
+use crate::app::{App, EndpointView, NoticeTone, Popup, Preview, PreviewStage, Screen};
 use crate::event::{Answer, Ask, Effect};
 use crate::form::{Form, Stage};
 use crate::text;
@@ -24,6 +24,7 @@ fn answered(app: &mut App, ask: Ask, answer: Answer) -> Vec<Effect> {
         (_, Answer::Status(status)) => {
             app.live.heard_ms = app.now_ms;
             app.live.status = Some(*status);
+            watch(app);
         }
         (_, Answer::List(list)) => app.live.set_objects(list.kind, list.revision, list.objects),
         (_, Answer::Revisions(list)) => app.live.revisions = Some(list),
@@ -36,12 +37,18 @@ fn answered(app: &mut App, ask: Ask, answer: Answer) -> Vec<Effect> {
         }
         (Ask::Check { ticket, .. }, Answer::Checked(checked)) => take_checked(app, ticket, checked),
         (Ask::Apply { ticket, .. }, Answer::Applied(applied)) => return take_applied(app, ticket, &applied),
-        (Ask::Override { ticket, upstream, .. }, Answer::Endpoint(endpoint)) => {
-            let word = crate::rows::health_word(&endpoint);
-            app.say(NoticeTone::Done, format!("{} of {upstream} is {word}", endpoint.address));
-            let mut effects = close_form(app, ticket);
-            effects.extend(ask_status(app));
-            return effects;
+        (Ask::Override { ticket, upstream, request, .. }, Answer::Endpoint(endpoint)) => {
+            return overridden(app, ticket, upstream, request.mode, &endpoint);
+        }
+        (Ask::Connections { .. }, Answer::Connections(list)) => app.live.connections = Some(Ok(list)),
+        (Ask::Timeline { upstream }, Answer::Timeline(events)) => app.live.timeline = Some((upstream, Ok(events))),
+        (Ask::Kill { .. }, Answer::Killed) => {
+            app.say(NoticeTone::Done, "the connection is closed");
+            return screens::questions(&app.screen);
+        }
+        (Ask::Canary { route, verb }, Answer::Canary) => {
+            app.say(NoticeTone::Done, format!("canary of {route}: {}", canary_done(verb)));
+            return ask_status(app);
         }
         (Ask::Keys { consumer }, Answer::Keys(list)) => app.live.keys = Some((consumer, list.keys)),
         (Ask::IssueKey { ticket, .. }, Answer::Issued(issued)) => {
@@ -61,6 +68,49 @@ fn answered(app: &mut App, ask: Ask, answer: Answer) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// An override stands now. A drain that has begun is watched.
+fn overridden(
+    app: &mut App,
+    ticket: u64,
+    upstream: String,
+    mode: OverrideMode,
+    endpoint: &EndpointStatus,
+) -> Vec<Effect> {
+    let word = crate::rows::health_word(endpoint);
+    app.say(NoticeTone::Done, format!("{} of {upstream}: {word}", endpoint.address));
+    let on_top = matches!(&app.screen, Screen::Form(form) if form.ticket == ticket);
+    let mut effects = close_form(app, ticket);
+    effects.extend(ask_status(app));
+    let watched = matches!(&app.screen, Screen::Endpoint(_));
+    if on_top && mode == OverrideMode::Drain && !watched {
+        let view = EndpointView { upstream, address: endpoint.address.clone(), ..EndpointView::default() };
+        effects.extend(screens::enter(app, Screen::Endpoint(view)));
+        watch(app);
+    }
+    effects
+}
+
+/// Remembers what the endpoint that is watched carried.
+pub(super) fn watch(app: &mut App) {
+    let now_ms = app.now_ms;
+    let screens = std::iter::once(&mut app.screen).chain(&mut app.trail);
+    for screen in screens {
+        let Screen::Endpoint(view) = screen else { continue };
+        let Some(endpoint) = app.live.endpoint(&view.upstream, &view.address) else { continue };
+        view.peak = view.peak.max(endpoint.in_flight);
+        view.first.get_or_insert((now_ms, endpoint.in_flight));
+    }
+}
+
+fn canary_done(verb: CanaryVerb) -> &'static str {
+    match verb {
+        CanaryVerb::Start => "started from the first step",
+        CanaryVerb::Stop => "stays where it is",
+        CanaryVerb::Resume => "goes on",
+        CanaryVerb::Back => "the new side gets nothing now",
+    }
 }
 
 /// The form that waits for this ticket, wherever it lies in the trail.
@@ -120,7 +170,10 @@ fn leave_removed(app: &mut App, applied: &Applied) {
         applied.diff.iter().any(|entry| entry.change == gone && entry.name == name)
     };
     let leave = match &app.screen {
-        Screen::Route { name, .. } | Screen::Upstream { name } | Screen::Consumer { name } => removed(name),
+        Screen::Route { name, .. }
+        | Screen::Listener { name, .. }
+        | Screen::Upstream { name }
+        | Screen::Consumer { name } => removed(name),
         _ => false,
     };
     if leave && let Some(screen) = app.trail.pop() {
@@ -138,6 +191,12 @@ fn close_form(app: &mut App, ticket: u64) -> Vec<Effect> {
 }
 
 fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
+    match ask {
+        // Shown where the list would be.
+        Ask::Connections { .. } => app.live.connections = Some(Err(refusal.detail.clone())),
+        Ask::Timeline { upstream } => app.live.timeline = Some((upstream.clone(), Err(refusal.detail.clone()))),
+        _ => {}
+    }
     let ticket = match ask {
         Ask::Check { ticket, .. }
         | Ask::Apply { ticket, .. }
@@ -149,7 +208,9 @@ fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
         form.take_refusal(refusal);
     } else if let Some(preview) = preview_of(app, ticket) {
         preview.stage = PreviewStage::Refused(refusal);
-    } else if refusal.status != 0 || !asked_by_itself(ask) {
+    } else if !matches!(ask, Ask::Connections { .. } | Ask::Timeline { .. })
+        && (refusal.status != 0 || !asked_by_itself(ask))
+    {
         app.say(NoticeTone::Failed, refusal.detail);
     }
     Vec::new()

@@ -12,7 +12,7 @@ use super::popup;
 use super::screens::{enter, leave_form};
 use crate::app::{App, Popup, Screen};
 use crate::event::{Ask, Effect};
-use crate::form::{self, Form, Stage, Subject, Value};
+use crate::form::{self, Form, Level, Stage, Subject, Value};
 use crate::keymap::Verb;
 
 pub(super) fn open(app: &mut App, form: Form) -> Vec<Effect> {
@@ -22,33 +22,111 @@ pub(super) fn open(app: &mut App, form: Form) -> Vec<Effect> {
 pub(super) fn press(app: &mut App, key: KeyEvent, verb: Option<Verb>) -> Vec<Effect> {
     let Screen::Form(form) = &mut app.screen else { return Vec::new() };
     match verb {
-        Some(Verb::Back) if matches!(form.stage, Stage::Editing) => return leave_form(app, None),
-        Some(Verb::Back) => form.stage = Stage::Editing,
         Some(Verb::Help) => return popup::push(app, Popup::Help { scroll: 0 }),
         Some(Verb::Apply) => return apply(app),
-        Some(Verb::Up) => roll(&mut form.scroll, -1),
-        Some(Verb::Down) => roll(&mut form.scroll, 1),
-        Some(Verb::NextField) if form.at + 1 == form.fields.len() && key.code == KeyCode::Enter => return apply(app),
-        Some(Verb::NextField) => form.at = (form.at + 1) % form.fields.len().max(1),
-        Some(Verb::PreviousField) => form.at = (form.at + form.fields.len().max(1) - 1) % form.fields.len().max(1),
-        Some(Verb::Clear) => clear(form),
-        _ if matches!(form.stage, Stage::Editing) => type_into(form, key),
-        _ => {}
+        _ if !form.editing() => reading(form, verb),
+        Some(Verb::Leave) => return leave_form(app, None),
+        Some(Verb::Back) => {
+            if !form.up() {
+                return leave_form(app, None);
+            }
+        }
+        _ => return editing(app, key, verb),
     }
     Vec::new()
 }
 
-fn clear(form: &mut Form) {
-    if let Some(field) = form.fields.get_mut(form.at)
-        && let Value::Text(input) = &mut field.value
-    {
-        input.reset();
-        field.error = None;
+/// Keys while a diff or a wait is shown.
+fn reading(form: &mut Form, verb: Option<Verb>) {
+    match verb {
+        Some(Verb::Back) => form.stage = Stage::Editing,
+        Some(Verb::Up) => roll(&mut form.scroll, -1),
+        Some(Verb::Down) => roll(&mut form.scroll, 1),
+        _ => {}
     }
 }
 
+/// Keys that move in the form or go into a field.
+fn editing(app: &mut App, key: KeyEvent, verb: Option<Verb>) -> Vec<Effect> {
+    let Screen::Form(form) = &mut app.screen else { return Vec::new() };
+    match (verb, form.level) {
+        (Some(Verb::NextSection), _) => form.enter((form.section + 1) % form.sections.len().max(1)),
+        (Some(Verb::PreviousSection), _) => {
+            let count = form.sections.len().max(1);
+            form.enter((form.section + count - 1) % count);
+        }
+        (Some(Verb::NextField), Level::Sections) => move_in(&mut form.section, form.sections.len(), 1),
+        (Some(Verb::PreviousField), Level::Sections) => move_in(&mut form.section, form.sections.len(), -1),
+        (Some(Verb::Open), Level::Sections) => form.enter(form.section),
+        (Some(verb), Level::Page) if form.rows().is_some() => rows(form, &app.live, verb),
+        (Some(Verb::NextField), _) => return next_field(app, key),
+        (Some(Verb::PreviousField), _) => step_field(form, -1),
+        (Some(Verb::Clear), _) => clear(form),
+        _ => type_into(form, key),
+    }
+    Vec::new()
+}
+
+/// Keys on a list of rows.
+fn rows(form: &mut Form, live: &crate::live::Live, verb: Verb) {
+    let count = form.rows().map_or(0, |rows| rows.rows.len());
+    match verb {
+        Verb::NextField => move_in(&mut form.row, count, 1),
+        Verb::PreviousField => move_in(&mut form.row, count, -1),
+        Verb::Open if count > 0 => form.enter_row(form.row),
+        Verb::Open | Verb::New => form.add_row(live),
+        Verb::Delete => form.remove_row(),
+        _ => {}
+    }
+}
+
+fn move_in(at: &mut usize, count: usize, by: isize) {
+    let last = count.saturating_sub(1);
+    *at = match by {
+        1 if *at >= last => 0,
+        -1 if *at == 0 => last,
+        by => at.saturating_add_signed(by),
+    };
+}
+
+/// The next field; enter on the last one goes on: to the next section, out of the row, or to the check.
+fn next_field(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let Screen::Form(form) = &mut app.screen else { return Vec::new() };
+    let last = form.shown().last().is_none_or(|last| form.at >= *last);
+    if !(last && key.code == KeyCode::Enter) {
+        step_field(form, 1);
+    } else if form.level == Level::Row {
+        form.up();
+    } else if form.section + 1 < form.sections.len() {
+        form.enter(form.section + 1);
+    } else {
+        return apply(app);
+    }
+    Vec::new()
+}
+
+/// The field after or before, among those that are shown.
+fn step_field(form: &mut Form, by: isize) {
+    let shown = form.shown();
+    let mut place = shown.iter().position(|at| *at == form.at).unwrap_or(0);
+    move_in(&mut place, shown.len(), by);
+    form.at = shown.get(place).copied().unwrap_or(0);
+}
+
+/// Empties a text; a choice goes back to its first answer, which is the default.
+fn clear(form: &mut Form) {
+    let at = form.at;
+    let Some(field) = form.fields_mut().get_mut(at) else { return };
+    match &mut field.value {
+        Value::Text(input) => input.reset(),
+        Value::Choice { at, .. } => *at = 0,
+    }
+    field.error = None;
+}
+
 fn type_into(form: &mut Form, key: KeyEvent) {
-    let Some(field) = form.fields.get_mut(form.at) else { return };
+    let at = form.at;
+    let Some(field) = form.fields_mut().get_mut(at) else { return };
     let before = field.current().to_owned();
     match &mut field.value {
         Value::Text(input) => edit(input, key),
@@ -138,7 +216,11 @@ fn send(form: &mut Form, checked: Option<Box<Checked>>) -> Vec<Effect> {
 
 /// A revision says in its history what it was about.
 fn commented(form: &Form, change: ChangeRequest) -> ChangeRequest {
-    ChangeRequest { comment: Some(form.title.clone()), ..change }
+    let comment = match &form.subject {
+        Subject::Object { name: None, .. } => format!("{} {}", form.title, form.object_name()),
+        _ => form.title.clone(),
+    };
+    ChangeRequest { comment: Some(comment), ..change }
 }
 
 fn issue(form: &mut Form, consumer: String) -> Vec<Effect> {

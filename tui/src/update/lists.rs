@@ -40,12 +40,14 @@ pub(super) fn step(app: &mut App, step: Step) {
     match &mut app.screen {
         Screen::Tab(Tab::Traffic) if matches!(step, Step::End(-1)) => app.traffic.follow(),
         Screen::Tab(Tab::Traffic) => app.traffic.step(by),
-        Screen::Verdict { scroll, .. } | Screen::Route { scroll, .. } | Screen::Certificate { scroll, .. } => {
-            roll(scroll, by);
-        }
+        Screen::Verdict { scroll, .. }
+        | Screen::Route { scroll, .. }
+        | Screen::Listener { scroll, .. }
+        | Screen::Certificate { scroll, .. } => roll(scroll, by),
         Screen::Revision(view) => roll(&mut view.scroll, by),
         Screen::Form(form) => roll(&mut form.scroll, by),
-        Screen::Tab(_) | Screen::Upstream { .. } | Screen::Consumer { .. } => {}
+        // The others have a list, whose cursor has moved above.
+        _ => {}
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod answers;
 
+mod endpoint;
+
 mod form;
 
 mod lists;
@@ -95,7 +97,7 @@ fn press(app: &mut App, key: KeyEvent) -> Vec<Effect> {
 fn paste(app: &mut App, text: &str) {
     let typing = match app.popups.last() {
         Some(popup) => matches!(popup, Popup::Palette { .. } | Popup::Filter { .. }),
-        None => matches!(&app.screen, Screen::Form(form) if form.stage_takes_keys()),
+        None => matches!(&app.screen, Screen::Form(form) if form.takes_text()),
     };
     if !typing {
         return;
@@ -118,6 +120,9 @@ fn tick(app: &mut App, now_ms: i64) -> Vec<Effect> {
     let unread = app.unread_revision > app.read_revision;
     let due = unread || now_ms - app.status_ms >= STATUS_EVERY_MS;
     let mut effects = if due { ask_status(app) } else { Vec::new() };
+    if !effects.is_empty() && matches!(app.screen, Screen::Connections(_) | Screen::Endpoint(_)) {
+        effects.extend(screens::questions(&app.screen));
+    }
     if unread {
         app.read_revision = app.unread_revision;
         effects.extend(reload());
@@ -142,9 +147,7 @@ fn connected(app: &mut App) -> Vec<Effect> {
     app.status_asked = false;
     let mut effects = ask_status(app);
     effects.extend(reload());
-    if let Screen::Consumer { name } = &app.screen {
-        effects.push(Effect::Ask(Ask::Keys { consumer: name.clone() }));
-    }
+    effects.extend(screens::questions(&app.screen));
     effects
 }
 

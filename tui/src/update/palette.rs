@@ -4,11 +4,12 @@
 
 use crossterm::event::KeyEvent;
 use weirgate_store::model::Kind;
+use weirgate_store::wire::CanaryVerb;
 
 use super::form::edit;
 use super::screens::{enter, go};
-use super::{form, popup, verbs};
-use crate::app::{App, NoticeTone, Popup, Screen, Tab};
+use super::{endpoint, form, popup, verbs};
+use crate::app::{App, NoticeTone, Popup, Scope, Screen, Tab};
 use crate::event::{Ask, Effect};
 use crate::form as forms;
 use crate::keymap::Verb;
@@ -26,6 +27,9 @@ pub enum Command {
     Edit(Kind, String),
     Issue(String),
     Endpoint { verb: Verb, upstream: String, address: String },
+    Canary { route: String, verb: CanaryVerb },
+    Connections,
+    Timeline(String),
     Theme(&'static str),
     Reload,
     Help,
@@ -42,7 +46,7 @@ pub struct Entry {
 
 impl Command {
     fn writes(&self) -> bool {
-        matches!(self, Self::New(_) | Self::Edit(..) | Self::Issue(_) | Self::Endpoint { .. })
+        matches!(self, Self::New(_) | Self::Edit(..) | Self::Issue(_) | Self::Endpoint { .. } | Self::Canary { .. })
     }
 }
 
@@ -70,6 +74,8 @@ fn all(app: &App) -> impl Iterator<Item = Entry> {
         entry("new route", "make one", Command::New(Kind::Route)),
         entry("new upstream", "make one", Command::New(Kind::Upstream)),
         entry("new consumer", "make one", Command::New(Kind::Consumer)),
+        entry("new listener", "make one", Command::New(Kind::Listener)),
+        entry("connections", "client connections that are open now", Command::Connections),
         entry("theme color", "colours of your terminal", Command::Theme("color")),
         entry("theme mono", "no colours", Command::Theme("mono")),
         entry("theme ascii", "no colours, no symbols beyond ASCII", Command::Theme("ascii")),
@@ -77,17 +83,17 @@ fn all(app: &App) -> impl Iterator<Item = Entry> {
         entry("help", "explain this screen", Command::Help),
         entry("quit", "leave the console; the daemon keeps running", Command::Quit),
     ];
-    tabs.chain(fixed).chain(objects(app)).chain(endpoints(app))
+    tabs.chain(fixed).chain(objects(app)).chain(endpoints(app)).chain(canaries(app))
 }
 
 fn objects(app: &App) -> impl Iterator<Item = Entry> {
-    let shown = [Kind::Route, Kind::Upstream, Kind::Consumer, Kind::Certificate];
+    let shown = [Kind::Route, Kind::Upstream, Kind::Consumer, Kind::Certificate, Kind::Listener];
     let opened = shown.into_iter().flat_map(|kind| {
         app.live.objects(kind).map(move |(name, _)| {
             entry(format!("{} {name}", kind.singular()), "open", Command::Object(kind, name.clone()))
         })
     });
-    let edited = [Kind::Route, Kind::Upstream].into_iter().flat_map(|kind| {
+    let edited = [Kind::Route, Kind::Upstream, Kind::Listener, Kind::Consumer].into_iter().flat_map(|kind| {
         app.live.objects(kind).map(move |(name, _)| {
             entry(format!("edit {} {name}", kind.singular()), "edit", Command::Edit(kind, name.clone()))
         })
@@ -95,7 +101,25 @@ fn objects(app: &App) -> impl Iterator<Item = Entry> {
     let consumers = app.live.objects(Kind::Consumer);
     let issued =
         consumers.map(|(name, _)| entry(format!("issue key {name}"), "make a new key", Command::Issue(name.clone())));
-    opened.chain(edited).chain(issued)
+    let pasts = app.live.objects(Kind::Upstream).map(|(name, _)| {
+        entry(format!("history {name}"), "when its endpoints went down and up", Command::Timeline(name.clone()))
+    });
+    opened.chain(edited).chain(issued).chain(pasts)
+}
+
+fn canaries(app: &App) -> impl Iterator<Item = Entry> {
+    let routes = app.live.objects(Kind::Route).filter(|(_, object)| object.get("canary").is_some());
+    routes.flat_map(|(route, _)| {
+        let verbs = [
+            ("start", CanaryVerb::Start, "from the first step"),
+            ("stop", CanaryVerb::Stop, "stay at the step reached"),
+            ("resume", CanaryVerb::Resume, "go on from there"),
+            ("back", CanaryVerb::Back, "no share for the new side"),
+        ];
+        verbs.map(|(word, verb, meaning)| {
+            entry(format!("canary {word} {route}"), meaning, Command::Canary { route: route.clone(), verb })
+        })
+    })
 }
 
 fn endpoints(app: &App) -> impl Iterator<Item = Entry> {
@@ -172,16 +196,22 @@ fn run(app: &mut App, command: Command) -> Vec<Effect> {
         Command::Object(kind, name) => open(app, kind, name),
         Command::New(Kind::Route) => form::open(app, forms::new_route(&app.live)),
         Command::New(Kind::Upstream) => form::open(app, forms::new_upstream(&app.live)),
+        Command::New(Kind::Listener) => form::open(app, forms::new_listener(&app.live)),
         Command::New(_) => form::open(app, forms::new_consumer(&app.live)),
         Command::Edit(kind, name) => {
             let form = match kind {
                 Kind::Route => forms::edit_route(&app.live, &name),
+                Kind::Listener => forms::edit_listener(&app.live, &name),
+                Kind::Consumer => forms::edit_consumer(&app.live, &name),
                 _ => forms::edit_upstream(&app.live, &name),
             };
             form.map(|form| form::open(app, form)).unwrap_or_default()
         }
         Command::Issue(consumer) => form::open(app, forms::issue_key(&consumer)),
-        Command::Endpoint { verb, upstream, address } => verbs::open_endpoint(app, &upstream, &address, verb),
+        Command::Endpoint { verb, upstream, address } => endpoint::open_form(app, &upstream, &address, verb),
+        Command::Canary { route, verb } => vec![Effect::Ask(Ask::Canary { route, verb })],
+        Command::Connections => enter(app, Screen::Connections(Scope::All)),
+        Command::Timeline(upstream) => enter(app, Screen::Timeline { upstream }),
         Command::Theme(name) => {
             app.theme = Theme::of_name(name).unwrap_or(app.theme);
             Vec::new()
@@ -198,7 +228,8 @@ fn open(app: &mut App, kind: Kind, name: String) -> Vec<Effect> {
         Kind::Upstream => verbs::to_upstream(app, name, None),
         Kind::Consumer => enter(app, Screen::Consumer { name }),
         Kind::Certificate => enter(app, Screen::Certificate { name, scroll: 0 }),
-        Kind::Listener | Kind::Policy => go(app, Tab::System),
+        Kind::Listener => enter(app, Screen::Listener { name, scroll: 0 }),
+        Kind::Policy => go(app, Tab::System),
     }
 }
 

@@ -2,7 +2,7 @@
 //! Keys of whatever lies on top. A popup takes all keys; what it does not know does nothing.
 
 use crossterm::event::KeyEvent;
-use weirgate_store::wire::ChangeRequest;
+use weirgate_store::wire::{CanaryVerb, ChangeRequest};
 
 use super::form::edit;
 use super::lists::roll;
@@ -43,6 +43,7 @@ pub(super) fn press(app: &mut App, key: KeyEvent, verb: Option<Verb>) -> Vec<Eff
         Some(Popup::Palette { .. }) => palette::press(app, key, verb),
         Some(Popup::Filter { .. }) => filter(app, key, verb),
         Some(Popup::Confirm(_)) if verb == Some(Verb::Yes) => confirmed(app),
+        Some(Popup::Canary { .. }) => canary(app, verb),
         Some(Popup::Preview(preview)) => match verb {
             Some(Verb::Apply) => apply(app),
             _ => {
@@ -56,6 +57,19 @@ pub(super) fn press(app: &mut App, key: KeyEvent, verb: Option<Verb>) -> Vec<Eff
         }
         Some(Popup::Confirm(_) | Popup::Secret { .. }) | None => Vec::new(),
     }
+}
+
+/// One verb to the canary of the route; the popup stays for keys that mean nothing.
+fn canary(app: &mut App, verb: Option<Verb>) -> Vec<Effect> {
+    let verb = match verb {
+        Some(Verb::Canary) => CanaryVerb::Start,
+        Some(Verb::Pause) => CanaryVerb::Stop,
+        Some(Verb::Ready) => CanaryVerb::Resume,
+        Some(Verb::Rollback) => CanaryVerb::Back,
+        _ => return Vec::new(),
+    };
+    let Some(Popup::Canary { route }) = app.popups.pop() else { return Vec::new() };
+    vec![Effect::Ask(Ask::Canary { route, verb })]
 }
 
 fn scroll_by(scroll: &mut u16, verb: Option<Verb>) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Going from screen to screen: enter goes deeper and leaves a trail, esc follows it back, a number starts anew.
 
-use crate::app::{Action, App, Confirm, Popup, RevisionView, Screen, TRAIL_MAX, Tab};
+use crate::app::{Action, App, Confirm, Popup, RevisionView, Scope, Screen, TRAIL_MAX, Tab};
 use crate::event::{Ask, Effect};
 use crate::list::ListId;
 
@@ -32,6 +32,16 @@ pub(super) fn enter(app: &mut App, screen: Screen) -> Vec<Effect> {
         Screen::Revision(RevisionView { older, newer, .. }) => {
             vec![Effect::Ask(Ask::Diff { older: *older, newer: *newer })]
         }
+        Screen::Endpoint(_) | Screen::Connections(_) => {
+            forget(app, ListId::Connections);
+            app.live.connections = None;
+            questions(&screen)
+        }
+        Screen::Timeline { upstream } => {
+            forget(app, ListId::Timeline);
+            app.live.timeline = None;
+            vec![Effect::Ask(Ask::Timeline { upstream: upstream.clone() })]
+        }
         _ => Vec::new(),
     };
     app.trail.push(std::mem::replace(&mut app.screen, screen));
@@ -44,10 +54,22 @@ pub(super) fn back(app: &mut App) -> Vec<Effect> {
     let Some(screen) = app.trail.pop() else { return Vec::new() };
     app.screen = screen;
     let mut effects = follow_if_needed(app);
-    if let Screen::Consumer { name } = &app.screen {
-        effects.push(Effect::Ask(Ask::Keys { consumer: name.clone() }));
-    }
+    effects.extend(questions(&app.screen));
     effects
+}
+
+/// What a screen shows beyond the status and the objects.
+pub(super) fn questions(screen: &Screen) -> Vec<Effect> {
+    let ask = match screen {
+        Screen::Consumer { name } => Ask::Keys { consumer: name.clone() },
+        Screen::Endpoint(view) => Ask::Connections { listener: None, upstream: Some(view.upstream.clone()) },
+        Screen::Connections(Scope::Upstream(name)) => Ask::Connections { listener: None, upstream: Some(name.clone()) },
+        Screen::Connections(Scope::Listener(name)) => Ask::Connections { listener: Some(name.clone()), upstream: None },
+        Screen::Connections(Scope::All) => Ask::Connections { listener: None, upstream: None },
+        Screen::Timeline { upstream } => Ask::Timeline { upstream: upstream.clone() },
+        _ => return Vec::new(),
+    };
+    vec![Effect::Ask(ask)]
 }
 
 /// Single exchanges cost the daemon work, so they are asked for only while somebody looks.

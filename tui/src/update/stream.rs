@@ -27,6 +27,7 @@ pub(super) fn take(app: &mut App, event: Event) -> Vec<Effect> {
             };
             let text = format!("{}/{} is {word}: {}", health.upstream, health.address, health.reason);
             app.live.say(health.time_ms, text);
+            app.live.happened(&health);
             ask_status(app)
         }
         Event::Revision(info) => {

@@ -6,8 +6,8 @@ use weirgate_store::wire::{ChangeRequest, Edit, ExchangeRecord, ExplainRequest};
 
 use super::lists::{Step, step};
 use super::screens::{back, enter, go};
-use super::{form, popup};
-use crate::app::{Action, App, Confirm, NoticeTone, Popup, RevisionView, Screen, Tab};
+use super::{endpoint, form, popup};
+use crate::app::{Action, App, Confirm, NoticeTone, Popup, RevisionView, Scope, Screen, Tab};
 use crate::attention::{Lead, attention};
 use crate::event::{Ask, Effect};
 use crate::form as forms;
@@ -38,7 +38,13 @@ pub(super) fn act(app: &mut App, verb: Verb) -> Vec<Effect> {
         Verb::Edit => edit(app),
         Verb::New => new(app),
         Verb::Delete => delete(app),
-        Verb::Drain | Verb::Maintenance | Verb::Ready | Verb::Weight => endpoint(app, verb),
+        Verb::Drain | Verb::Maintenance | Verb::Ready | Verb::Weight => endpoint::form(app, verb),
+        Verb::Timeline => timeline(app),
+        Verb::Connections => connections(app),
+        Verb::Cut => endpoint::cut(app),
+        Verb::Longer => endpoint::longer(app),
+        Verb::Kill => endpoint::kill(app),
+        Verb::Canary => canary(app),
         Verb::Issue => issue(app),
         Verb::Revoke => revoke(app),
         Verb::Rollback => rollback(app),
@@ -48,7 +54,14 @@ pub(super) fn act(app: &mut App, verb: Verb) -> Vec<Effect> {
         Verb::Explain => explain(app),
         Verb::Copy => copy(app),
         // These belong to forms and popups.
-        Verb::Yes | Verb::Apply | Verb::NextField | Verb::PreviousField | Verb::Clear => Vec::new(),
+        Verb::Yes
+        | Verb::Apply
+        | Verb::NextField
+        | Verb::PreviousField
+        | Verb::Clear
+        | Verb::Leave
+        | Verb::NextSection
+        | Verb::PreviousSection => Vec::new(),
     }
 }
 
@@ -110,7 +123,9 @@ fn open(app: &mut App) -> Vec<Effect> {
             Ok(newer) => Screen::Revision(RevisionView { older: before(app, newer), newer, diff: None, scroll: 0 }),
             Err(_) => return Vec::new(),
         },
-        Some(ListId::Endpoints | ListId::Keys | ListId::Listeners) | None => return Vec::new(),
+        Some(ListId::Listeners) => Screen::Listener { name, scroll: 0 },
+        Some(ListId::Endpoints) => return endpoint::open(app, name),
+        Some(ListId::Keys | ListId::Connections | ListId::Timeline) | None => return Vec::new(),
     };
     enter(app, screen)
 }
@@ -155,6 +170,8 @@ fn subject(app: &App) -> Option<(Kind, String)> {
         Screen::Tab(Tab::Routes) => selected().map(|name| (Kind::Route, name)),
         Screen::Tab(Tab::Upstreams) => selected().map(|name| (Kind::Upstream, name)),
         Screen::Tab(Tab::Consumers) => selected().map(|name| (Kind::Consumer, name)),
+        Screen::Tab(Tab::System) => selected().map(|name| (Kind::Listener, name)),
+        Screen::Listener { name, .. } => Some((Kind::Listener, name.clone())),
         Screen::Route { name, .. } => Some((Kind::Route, name.clone())),
         Screen::Upstream { name } => Some((Kind::Upstream, name.clone())),
         Screen::Consumer { name } => Some((Kind::Consumer, name.clone())),
@@ -166,6 +183,8 @@ fn edit(app: &mut App) -> Vec<Effect> {
     let form = match subject(app) {
         Some((Kind::Route, name)) => forms::edit_route(&app.live, &name),
         Some((Kind::Upstream, name)) => forms::edit_upstream(&app.live, &name),
+        Some((Kind::Listener, name)) => forms::edit_listener(&app.live, &name),
+        Some((Kind::Consumer, name)) => forms::edit_consumer(&app.live, &name),
         _ => None,
     };
     form.map(|form| form::open(app, form)).unwrap_or_default()
@@ -175,6 +194,7 @@ fn new(app: &mut App) -> Vec<Effect> {
     let form = match app.screen {
         Screen::Tab(Tab::Routes) => forms::new_route(&app.live),
         Screen::Tab(Tab::Upstreams) => forms::new_upstream(&app.live),
+        Screen::Tab(Tab::System) => forms::new_listener(&app.live),
         _ => forms::new_consumer(&app.live),
     };
     form::open(app, form)
@@ -188,25 +208,32 @@ fn delete(app: &mut App) -> Vec<Effect> {
     popup::preview(app, title, ChangeRequest { base, comment, edits: vec![Edit::Delete { kind, name }] })
 }
 
-fn endpoint(app: &mut App, verb: Verb) -> Vec<Effect> {
+/// The past of an upstream.
+fn timeline(app: &mut App) -> Vec<Effect> {
     let Screen::Upstream { name } = &app.screen else { return Vec::new() };
-    let (upstream, Some(address)) = (name.clone(), app.selected().map(str::to_owned)) else { return Vec::new() };
-    open_endpoint(app, &upstream, &address, verb)
+    let upstream = name.clone();
+    enter(app, Screen::Timeline { upstream })
 }
 
-/// The form of an endpoint with what the verb means already chosen and the cursor on what is still open.
-pub(super) fn open_endpoint(app: &mut App, upstream: &str, address: &str, verb: Verb) -> Vec<Effect> {
-    let Some(form) = forms::endpoint(&app.live, upstream, address) else {
-        app.say(NoticeTone::Failed, format!("{address} is not an endpoint of {upstream}"));
-        return Vec::new();
+/// The connections of what is on the screen.
+fn connections(app: &mut App) -> Vec<Effect> {
+    let scope = match &app.screen {
+        Screen::Upstream { name } => Scope::Upstream(name.clone()),
+        Screen::Listener { name, .. } => Scope::Listener(name.clone()),
+        _ => Scope::All,
     };
-    let form = match verb {
-        Verb::Drain => form.at_field("mode", Some("drain")).at_field("reason", None),
-        Verb::Maintenance => form.at_field("mode", Some("maint")).at_field("reason", None),
-        Verb::Ready => form.at_field("mode", Some("ready")).at_field("weight", Some("")).at_field("reason", Some("")),
-        _ => form.at_field("weight", None),
-    };
-    form::open(app, form)
+    enter(app, Screen::Connections(scope))
+}
+
+/// What can be done to the canary of the route, if it has one.
+fn canary(app: &mut App) -> Vec<Effect> {
+    let Screen::Route { name, .. } = &app.screen else { return Vec::new() };
+    let route = name.clone();
+    if app.live.object(Kind::Route, &route).is_some_and(|object| object.get("canary").is_some()) {
+        return popup::push(app, Popup::Canary { route });
+    }
+    app.say(NoticeTone::Failed, "this route has no canary: edit it to give its split one");
+    Vec::new()
 }
 
 fn issue(app: &mut App) -> Vec<Effect> {
@@ -267,6 +294,7 @@ fn pause(app: &mut App) -> Vec<Effect> {
 fn traffic(app: &mut App) -> Vec<Effect> {
     let term = match (&app.screen, app.selected()) {
         (Screen::Upstream { .. }, Some(address)) => Some(format!("endpoint={address}")),
+        (Screen::Endpoint(view), _) => Some(format!("endpoint={}", view.address)),
         _ => subject(app).map(|(kind, name)| format!("{}={name}", kind.singular())),
     };
     let query = term.and_then(|term| Query::parse(&term).ok());
@@ -281,9 +309,13 @@ fn upstream(app: &mut App) -> Vec<Effect> {
         Screen::Verdict { record, .. } => (record.upstream.clone(), record.endpoint.clone()),
         Screen::Route { name, .. } => {
             let route = app.live.object(Kind::Route, name);
-            let upstream = route.and_then(|route| route.get("upstream")).and_then(serde_json::Value::as_str);
-            (upstream.map(str::to_owned), None)
+            let upstream = route.and_then(|route| route.get("upstream").or_else(|| route.pointer("/split/0/upstream")));
+            (upstream.and_then(serde_json::Value::as_str).map(str::to_owned), None)
         }
+        Screen::Connections(_) => match endpoint::selected_connection(app) {
+            Some(connection) => (connection.upstream.clone(), connection.endpoint.clone()),
+            None => (None, None),
+        },
         _ => (None, None),
     };
     match name {
@@ -316,7 +348,9 @@ fn copy(app: &mut App) -> Vec<Effect> {
         Screen::Verdict { record, .. } => Some(curl(record)),
         Screen::Tab(Tab::Traffic) => app.traffic.selected().map(|seen| curl(&seen.record)),
         Screen::Revision(view) => view.diff.as_ref().map(|diff| diff.diff_text.clone()),
-        Screen::Route { name, .. } | Screen::Certificate { name, .. } => Some(name.clone()),
+        Screen::Route { name, .. } | Screen::Listener { name, .. } | Screen::Certificate { name, .. } => {
+            Some(name.clone())
+        }
         _ => app.selected().map(str::to_owned),
     };
     let Some(text) = text else { return Vec::new() };

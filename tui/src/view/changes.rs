@@ -97,17 +97,18 @@ fn effects(theme: Theme, effects: &Effects, width: u16) -> Vec<Line<'static>> {
 }
 
 fn diff_text(theme: Theme, diff: &str, width: u16) -> Vec<Line<'static>> {
-    let room = usize::from(width).saturating_sub(1);
-    let lines = diff.lines();
-    lines
-        .map(|line| {
-            let tone = match line.chars().next() {
-                Some('+') => Tone::Added,
-                Some('-') => Tone::Removed,
-                Some('@') => Tone::Dim,
-                _ => Tone::Plain,
-            };
-            Line::from(span(theme, tone, text::fit(&format!(" {line}"), room)))
-        })
-        .collect()
+    let room = usize::from(width).saturating_sub(5);
+    let tone = |line: &str| match line.chars().next() {
+        Some('+') => Tone::Added,
+        Some('-') => Tone::Removed,
+        Some('@') => Tone::Dim,
+        _ => Tone::Plain,
+    };
+    // A long line goes on below itself: what was cut could be what has changed.
+    let pieces = diff.lines().flat_map(|line| {
+        let tone = tone(line);
+        let pieces = text::pieces(line, room).into_iter().enumerate();
+        pieces.map(move |(at, piece)| (tone, format!("{}{piece}", if at == 0 { " " } else { "     " })))
+    });
+    pieces.map(|(tone, text)| Line::from(span(theme, tone, text))).collect()
 }

@@ -7,7 +7,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 use tui_input::Input;
-use weirgate_store::wire::StatusReply;
+use weirgate_store::wire::{EndpointHealth, EndpointStatus, StatusReply};
 
 use super::paint::{self, plain, span};
 use crate::app::{App, Link, NoticeTone, Tab};
@@ -61,7 +61,8 @@ fn health(app: &App) -> (Tone, String) {
     let found = attention(&app.live, app.now_ms);
     let count = |level| found.iter().filter(|item| item.level == level).count() as u64;
     let endpoints = status.upstreams.iter().flat_map(|u| &u.endpoints);
-    let down = endpoints.clone().filter(|e| e.health == weirgate_store::wire::EndpointHealth::Down).count() as u64;
+    let out = |e: &&EndpointStatus| e.health == EndpointHealth::Down || e.ejected_until_ms.is_some();
+    let down = endpoints.clone().filter(out).count() as u64;
     match (count(Level::Bad), count(Level::Warn)) {
         (0, 0) => (Tone::Good, "✓ all well".to_owned()),
         (0, warnings) => (Tone::Warn, format!("! {}", text::plural(warnings, "warning"))),

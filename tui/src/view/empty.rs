@@ -11,6 +11,9 @@ use crate::theme::Tone;
 
 pub(super) fn lines(app: &App, list: ListId, width: u16) -> Vec<Line<'static>> {
     let state = app.lists.of(list);
+    if let Some(refusal) = refused(app, list) {
+        return [vec![Line::default()], indented(app.theme, Tone::Warn, &format!("! {refusal}"), 2, width)].concat();
+    }
     let (what, how) = if !known(app, list) {
         ("Waiting for the daemon.", "")
     } else if state.total > 0 {
@@ -25,6 +28,15 @@ pub(super) fn lines(app: &App, list: ListId, width: u16) -> Vec<Line<'static>> {
     lines
 }
 
+/// Why the daemon did not give the list.
+fn refused(app: &App, list: ListId) -> Option<&str> {
+    match list {
+        ListId::Connections => app.live.connections.as_ref()?.as_ref().err().map(String::as_str),
+        ListId::Timeline => app.live.timeline.as_ref()?.1.as_ref().err().map(String::as_str),
+        _ => None,
+    }
+}
+
 fn known(app: &App, list: ListId) -> bool {
     match list {
         ListId::Attention | ListId::Endpoints | ListId::Listeners => app.live.status.is_some(),
@@ -34,6 +46,8 @@ fn known(app: &App, list: ListId) -> bool {
         ListId::Keys => app.live.keys.is_some(),
         ListId::Certificates => app.live.knows(Kind::Certificate),
         ListId::Revisions => app.live.revisions.is_some(),
+        ListId::Connections => app.live.connections.is_some(),
+        ListId::Timeline => app.live.timeline.is_some(),
     }
 }
 
@@ -50,7 +64,9 @@ fn words(list: ListId) -> (&'static str, &'static str) {
              send requests to.",
             "Press n to make the first upstream.",
         ),
-        ListId::Endpoints => ("This upstream has no endpoints: requests to it get 503.", "Press e to add one."),
+        ListId::Endpoints => {
+            ("This upstream has no endpoints: requests to it get 503.", "Press e to add one, or to have them found.")
+        }
         ListId::Consumers => (
             "Here would be consumers: applications or partners that call with a key of their own, each with limits.",
             "Press n to make the first consumer.",
@@ -63,7 +79,9 @@ fn words(list: ListId) -> (&'static str, &'static str) {
         ListId::Revisions => ("Here would be every change that was applied, newest first.", ""),
         ListId::Listeners => (
             "Here would be listeners: addresses on which clients connect. Without one nobody can.",
-            "A listener comes from a file or a command: weirgate listener set NAME address=IP:PORT protocol=http",
+            "Press n to make the first listener.",
         ),
+        ListId::Connections => ("None is open now. The list is asked for every two seconds.", ""),
+        ListId::Timeline => ("No endpoint has gone down or come up as far back as the store reaches.", ""),
     }
 }

@@ -11,6 +11,8 @@ mod chart;
 
 mod edges;
 
+mod endpoint;
+
 mod empty;
 
 mod form;
@@ -23,18 +25,22 @@ mod paint;
 
 mod popup;
 
+mod route;
+
 mod system;
 
 mod table;
 
 mod traffic;
 
+mod upstream;
+
 mod verdict;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use crate::app::{App, Popup, Screen, Tab};
+use crate::app::{App, Popup, Scope, Screen, Tab};
 use crate::theme::{Glyphs, to_ascii};
 
 /// The smallest terminal a picture makes sense on.
@@ -79,11 +85,29 @@ fn screen(app: &App, frame: &mut Frame<'_>, area: Rect) {
             table::screen(app, frame, area);
         }
         Screen::Verdict { record, scroll } => verdict::draw(app, frame, area, record, *scroll),
-        Screen::Route { name, scroll } => objects::route(app, frame, area, name, *scroll),
-        Screen::Upstream { name } => objects::upstream(app, frame, area, name),
+        Screen::Route { name, scroll } => route::draw(app, frame, area, name, *scroll),
+        Screen::Upstream { name } => upstream::draw(app, frame, area, name),
+        Screen::Endpoint(view) => endpoint::draw(app, frame, area, view),
+        Screen::Connections(scope) => table::named(app, frame, area, &connections_title(app, scope)),
+        Screen::Timeline { upstream } => table::named(app, frame, area, &format!("upstreams ▸ {upstream} ▸ history")),
+        Screen::Listener { name, scroll } => objects::listener(app, frame, area, name, *scroll),
         Screen::Consumer { name } => objects::consumer(app, frame, area, name),
         Screen::Certificate { name, scroll } => objects::certificate(app, frame, area, name, *scroll),
         Screen::Revision(view) => changes::draw(app, frame, area, view),
         Screen::Form(form) => form::draw(app, frame, area, form),
     }
+}
+
+/// Connections that the daemon tells at most in one answer.
+const CONNECTIONS_TOLD: usize = 1_000;
+
+fn connections_title(app: &App, scope: &Scope) -> String {
+    let told = matches!(&app.live.connections, Some(Ok(list)) if list.len() >= CONNECTIONS_TOLD);
+    let newest = if told { " (the newest)" } else { "" };
+    let place = match scope {
+        Scope::All => "connections".to_owned(),
+        Scope::Upstream(name) => format!("upstreams ▸ {name} ▸ connections"),
+        Scope::Listener(name) => format!("system ▸ {name} ▸ connections"),
+    };
+    place + newest
 }

@@ -22,6 +22,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, area: Rect, popup: &Popup) 
         // The filter is typed on the last line.
         Popup::Filter { .. } => {}
         Popup::Confirm(confirm) => question(app, frame, area, confirm),
+        Popup::Canary { route } => canary(app, frame, area, route),
         Popup::Preview(preview) => preview_window(app, frame, area, preview),
         Popup::Secret { issued, copied } => secret(app, frame, area, issued, *copied),
         Popup::Explain { reply, scroll } => explain(app, frame, area, reply, *scroll),
@@ -103,6 +104,16 @@ fn purpose(screen: &Screen) -> &'static str {
         Screen::Tab(Tab::Changes) | Screen::Revision(_) => {
             "Every change that was applied, newest first. Going back makes a new revision; nothing is lost."
         }
+        Screen::Endpoint(_) => {
+            "One endpoint. A drain sends no new requests to it; what is in flight finishes, or is cut at the deadline. \
+             You may leave this screen: the drain goes on."
+        }
+        Screen::Connections(_) => {
+            "Client connections and UDP sessions that are open now, the oldest first; of more than a thousand the newest. \
+             FROM IT and TO IT count bytes of the client so far. HTTP ends at no endpoint: each request chooses one."
+        }
+        Screen::Timeline { .. } => "When each endpoint went down and up, and why, newest first. It survives a restart.",
+        Screen::Listener { .. } => "A listener is an address on which clients connect, and what is spoken there.",
         Screen::Tab(Tab::System) => "The daemon itself: listeners, workers, memory, store, and what happened lately.",
         Screen::Form(_) => {
             "Nothing is applied while you type. The check shows what would change; a second key applies it."
@@ -151,6 +162,35 @@ fn question(app: &App, frame: &mut Frame<'_>, area: Rect, confirm: &Confirm) {
     ]));
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let inner = paint::window(frame, app.theme, area, &confirm.title, (width, height));
+    paint::lines(frame, inner, lines);
+}
+
+/// The canary of a route: how it stands, and what each key would do.
+fn canary(app: &App, frame: &mut Frame<'_>, area: Rect, route: &str) {
+    let width = text_width(area).min(64);
+    let theme = app.theme;
+    let words = match app.live.canary(route) {
+        Some(status) => format!(
+            "{} gets {} % ({}, {}): {}",
+            status.upstream,
+            status.percent,
+            status.state,
+            text::span(app.now_ms - status.since_ms),
+            status.reason
+        ),
+        None => "The daemon has not said yet how it stands.".to_owned(),
+    };
+    let mut lines = wrapped(theme, Tone::Plain, &words, width);
+    lines.push(Line::default());
+    for binding in keymap::local(app) {
+        let label = text::pad(binding.label, 8);
+        lines.push(Line::from(vec![
+            span(theme, Tone::Accent, text::pad(&binding.key(), 4)),
+            plain(format!("{label} {}", binding.help)),
+        ]));
+    }
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    let inner = paint::window(frame, theme, area, &format!("canary of {route}"), (width, height));
     paint::lines(frame, inner, lines);
 }
 

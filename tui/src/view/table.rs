@@ -22,10 +22,15 @@ const GAP: usize = 2;
 
 /// A screen that is one table.
 pub(super) fn screen(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    named(app, frame, area, app.tab().name());
+}
+
+/// The same under another title.
+pub(super) fn named(app: &App, frame: &mut Frame<'_>, area: Rect, title: &str) {
     let Some(list) = app.list_id() else { return };
     let (height, rest) = rest_of_row(app, list, area);
     let [table, foot] = Layout::vertical([Constraint::Fill(1), Constraint::Length(height)]).areas(area);
-    titled(app, frame, table, list, app.tab().name());
+    titled(app, frame, table, list, title);
     paint::lines(frame, foot, rest);
 }
 
@@ -49,7 +54,13 @@ fn rest_of_row(app: &App, list: ListId, area: Rect) -> (u16, Vec<Line<'static>>)
     let hidden = cells.iter().zip(columns).enumerate().filter(|(at, (cell, _))| {
         !cell.text.is_empty() && widths.get(*at).is_none_or(|width| text::width(&cell.text) > *width)
     });
-    let mut lines = vec![rule(app.theme, selected, "", area.width)];
+    let name = match list {
+        // Their rows have numbers for names.
+        ListId::Connections => cells.first().map_or(selected, |cell| cell.text.as_str()),
+        ListId::Timeline => cells.get(2).map_or(selected, |cell| cell.text.as_str()),
+        _ => selected,
+    };
+    let mut lines = vec![rule(app.theme, name, "", area.width)];
     lines.extend(hidden.flat_map(|(_, (cell, column))| {
         paint::labelled(app.theme, &column.title.to_lowercase(), &cell.text, area.width)
     }));

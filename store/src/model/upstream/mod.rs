@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use balance::{Balance, Hash, HashKey, Zone};
+pub use balance::{Balance, Hash, HashKey, KETAMA_POINTS, Zone};
 pub use connect::{CertificateCheck, Pool, ProxyProtocol, UpstreamProtocol, UpstreamTimeouts, UpstreamTls};
 pub use discovery::{DiscoverFile, DiscoverLease, Discovery};
 pub use failover::{Breaker, Hedge, Outlier, Retry, RetryCondition};

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--plain`: the console for a screen reader or a line that cannot draw. Only whole lines, only appended, no boxes;
-//! numbered menus instead of a cursor. State, keys to the daemon and sentences are those of the drawn console.
+//! numbered menus instead of a cursor. State, keys to the daemon and sentences are those of the drawn console. What
+//! changes something is asked for question by question in [`operate`].
+
+mod operate;
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
+use operate::Wait;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{MissedTickBehavior, interval};
-use weirgate_store::wire::{OverrideMode, OverrideRequest};
 
 use crate::app::{App, Link};
 use crate::attention::attention;
 use crate::clock;
 use crate::console::{Signals, World};
-use crate::event::{Answer, Ask, Effect, Event};
+use crate::event::{Effect, Event};
 use crate::link::Order;
-use crate::list::ListId;
+use crate::list::{ListId, Row};
 use crate::theme::Theme;
 use crate::update::update;
 use crate::{rows, text};
@@ -29,20 +32,15 @@ const TYPED_MAX: usize = 16;
 /// Rows of one table that are read out.
 const ROWS_MAX: usize = 50;
 
-const MENU: [&str; 2] = [
-    "1 status  2 attention  3 routes  4 endpoints  5 consumers  6 history",
-    "7 drain  8 maintenance  9 ready  p pause or resume the numbers  q quit",
+const MENU: [&str; 3] = [
+    "1 status  2 attention  3 routes  4 endpoints  5 consumers  6 changes  u upstreams  l listeners",
+    "7 drain  8 maintenance  9 ready  w weight  k canary  h history of an upstream",
+    "c connections  x close a connection  p pause or resume the numbers  q quit",
 ];
-
-/// What the next line that is typed means.
-enum Wait {
-    Choice,
-    Endpoint(OverrideMode),
-    Reason { mode: OverrideMode, upstream: String, address: String },
-}
 
 struct Plain {
     app: App,
+    /// What the next line that is typed means.
     wait: Wait,
     /// What was said to need attention, so that only news is said.
     said: Vec<String>,
@@ -114,10 +112,11 @@ fn say(lines: &[String]) -> std::io::Result<()> {
 impl Plain {
     /// One event through the state; what is new is said.
     fn happen(&mut self, world: &World, event: Event) -> Vec<String> {
-        let mut lines = spoken(&event);
+        let said = event.clone();
         let was = self.app.link.clone();
         let effects = update(&mut self.app, event);
         self.carry(world, effects);
+        let mut lines = operate::spoken(self, &said);
         if was != self.app.link {
             lines.push(match &self.app.link {
                 Link::Connecting => "Connecting.".to_owned(),
@@ -171,21 +170,16 @@ impl Plain {
     }
 
     fn typed(&mut self, world: &World, line: &str) -> Vec<String> {
-        match std::mem::replace(&mut self.wait, Wait::Choice) {
+        let (lines, effects) = match std::mem::replace(&mut self.wait, Wait::Choice) {
             Wait::Choice => self.choose(line),
-            Wait::Endpoint(mode) => self.chosen(mode, line),
-            Wait::Reason { mode, upstream, address } => {
-                let request =
-                    OverrideRequest { mode, weight: None, reason: line.to_owned(), ..OverrideRequest::default() };
-                let ticket = self.app.next_ticket();
-                self.carry(world, vec![Effect::Ask(Ask::Override { ticket, upstream, address, request })]);
-                vec!["Asked.".to_owned()]
-            }
-        }
+            wait => operate::answer(self, wait, line),
+        };
+        self.carry(world, effects);
+        lines
     }
 
-    fn choose(&mut self, line: &str) -> Vec<String> {
-        match line {
+    fn choose(&mut self, line: &str) -> (Vec<String>, Vec<Effect>) {
+        let lines = match line {
             "1" => vec![self.status(), self.numbers()],
             "2" => {
                 let found = attention(&self.app.live, self.app.now_ms);
@@ -199,15 +193,15 @@ impl Plain {
             "4" => self.endpoints(),
             "5" => self.table(ListId::Consumers),
             "6" => self.table(ListId::Revisions),
-            "7" => self.ask_endpoint(OverrideMode::Drain),
-            "8" => self.ask_endpoint(OverrideMode::Maint),
-            "9" => self.ask_endpoint(OverrideMode::Ready),
+            "u" => self.table(ListId::Upstreams),
+            "l" => self.table(ListId::Listeners),
             "p" => {
                 self.numbers = !self.numbers;
                 vec![if self.numbers { "Numbers resumed." } else { "Numbers paused." }.to_owned()]
             }
-            _ => menu(),
-        }
+            other => return operate::begin(self, other).unwrap_or_else(|| (menu(), Vec::new())),
+        };
+        (lines, Vec::new())
     }
 
     fn status(&self) -> String {
@@ -225,25 +219,8 @@ impl Plain {
         }
     }
 
-    /// A table as sentences: the heading before each cell.
     fn table(&self, list: ListId) -> Vec<String> {
-        let columns = rows::columns(list);
-        let rows = rows::rows(&self.app, list);
-        let total = rows.len();
-        let mut lines: Vec<String> = rows
-            .into_iter()
-            .take(ROWS_MAX)
-            .map(|(_, cells)| {
-                let cells = columns.iter().zip(&cells).filter(|(column, _)| !column.title.is_empty());
-                let cells = cells.filter(|(_, cell)| !cell.text.is_empty());
-                cells
-                    .map(|(c, cell)| format!("{} {}", c.title.to_lowercase(), cell.text))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            })
-            .collect();
-        lines.push(format!("{} in all.", text::count(total as u64)));
-        lines
+        sentences(list, rows::rows(&self.app, list))
     }
 
     fn all_endpoints(&self) -> Vec<(String, String, String)> {
@@ -261,36 +238,19 @@ impl Plain {
         let rows = self.all_endpoints().into_iter().enumerate();
         rows.map(|(at, (upstream, address, words))| format!("{} {upstream} {address}: {words}", at + 1)).collect()
     }
-
-    fn ask_endpoint(&mut self, mode: OverrideMode) -> Vec<String> {
-        if let Some(refusal) = self.app.write_refusal() {
-            return vec![refusal.to_owned()];
-        }
-        self.wait = Wait::Endpoint(mode);
-        let mut lines = self.endpoints();
-        lines.push("Which? Its number, or an empty line for none.".to_owned());
-        lines
-    }
-
-    fn chosen(&mut self, mode: OverrideMode, line: &str) -> Vec<String> {
-        let at = line.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let Some((upstream, address, _)) = at.and_then(|at| self.all_endpoints().into_iter().nth(at)) else {
-            return vec!["None.".to_owned()];
-        };
-        let question =
-            format!("{} {address} of {upstream}: why? An empty line is no reason.", crate::form::mode_name(mode));
-        self.wait = Wait::Reason { mode, upstream, address };
-        vec![question]
-    }
 }
 
-/// What an event says by itself.
-fn spoken(event: &Event) -> Vec<String> {
-    match event {
-        Event::Answered { ask: Ask::Override { upstream, .. }, outcome: Ok(Answer::Endpoint(endpoint)) } => {
-            vec![format!("{} of {upstream} is {}.", endpoint.address, rows::health_word(endpoint))]
-        }
-        Event::Answered { ask: Ask::Override { .. }, outcome: Err(refusal) } => vec![format!("No: {}", refusal.detail)],
-        _ => Vec::new(),
-    }
+/// A table as numbered sentences: the heading before each cell.
+fn sentences(list: ListId, rows: Vec<Row>) -> Vec<String> {
+    let columns = rows::columns(list);
+    let total = rows.len();
+    let sentence = |(at, (_, cells)): (usize, Row)| {
+        let cells =
+            columns.iter().zip(&cells).filter(|(column, cell)| !column.title.is_empty() && !cell.text.is_empty());
+        let cells = cells.map(|(column, cell)| format!("{} {}", column.title.to_lowercase(), cell.text));
+        format!("{} {}", at + 1, cells.collect::<Vec<_>>().join(", "))
+    };
+    let mut lines: Vec<String> = rows.into_iter().take(ROWS_MAX).enumerate().map(sentence).collect();
+    lines.push(format!("{} in all.", text::count(total as u64)));
+    lines
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The same client address to the same endpoint, by weighted rendezvous hashing.
+//! Weighted rendezvous hashing: every endpoint scores the key and the best score wins.
 //!
-//! Every endpoint scores the address and the best score wins, so taking one endpoint out moves only its own clients,
-//! each to its second best. The scores depend on nothing but the addresses: every node, restart and version agrees.
-//! It looks at every endpoint: some microseconds for a thousand. IPv6 counts by its /64, because a host
-//! changes the rest at will.
+//! Taking one endpoint out moves only its own keys, each to its second best. The scores depend on nothing but the key
+//! and the addresses: every node, restart and version agrees. It looks at every endpoint: some microseconds for a
+//! thousand.
 
 use std::cmp::Ordering;
-use std::net::IpAddr;
 
+use super::Candidate;
+use super::balancer::Seat;
 use super::draw::mix;
-use super::{Balance, Candidate, Choice, Reason, TIERS, Tier};
+use super::group::Group;
 
 /// The identity of an endpoint: the first eight bytes of the BLAKE3 hash of its address as written.
 pub fn identity(address: &str) -> u64 {
@@ -18,30 +18,50 @@ pub fn identity(address: &str) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-pub(super) fn pick(source: IpAddr, n: usize, view: &impl Fn(usize) -> Candidate) -> Option<Choice> {
-    let key = mix(source_key(source));
-    TIERS.into_iter().find_map(|tier| pick_in(tier, key, n, view))
+/// What a rendezvous found.
+pub(super) struct Meeting {
+    /// The best of those that can take a request.
+    pub(super) best: usize,
+    /// The best of those that are not full; there always is one.
+    pub(super) within: usize,
+    pub(super) able: usize,
 }
 
-fn source_key(source: IpAddr) -> u64 {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or_default(),
-    }
-}
-
-fn pick_in(tier: Tier, key: u64, n: usize, view: &impl Fn(usize) -> Candidate) -> Option<Choice> {
+/// Looks at all of a group; `is_full` says who has too much to do.
+pub(super) fn meet<V: Fn(usize) -> Candidate>(
+    group: &Group<'_, V>,
+    seats: &[Seat],
+    key: u64,
+    is_full: impl Fn(&Candidate) -> bool,
+) -> Option<Meeting> {
     let mut best: Option<(usize, u64, u32)> = None;
+    let mut within: Option<(usize, u64, u32)> = None;
     let mut able = 0;
-    for (index, candidate) in (0..n).map(|index| (index, view(index))).filter(|(_, c)| c.takes(tier)) {
+    for (index, candidate) in group.able() {
         able += 1;
-        let hash = mix(key ^ candidate.identity);
-        if best.is_none_or(|(_, held, weight)| score_order((hash, candidate.weight), (held, weight)).is_gt()) {
-            best = Some((index, hash, candidate.weight));
+        let score = (score_of(key, seats.get(index)?), candidate.weight);
+        let wins = |held: &Option<(usize, u64, u32)>| {
+            held.is_none_or(|(_, hash, weight)| score_order(score, (hash, weight)).is_gt())
+        };
+        let (leads, leads_within) = (wins(&best), wins(&within));
+        if leads {
+            best = Some((index, score.0, score.1));
+        }
+        if leads_within && !is_full(&candidate) {
+            within = Some((index, score.0, score.1));
         }
     }
-    let reason = if able == 1 { Reason::Only(Balance::SourceIp) } else { Reason::Source };
-    best.map(|(index, ..)| Choice { index, reason })
+    let (best, ..) = best?;
+    Some(Meeting { best, within: within.map_or(best, |(index, ..)| index), able })
+}
+
+fn score_of(key: u64, seat: &Seat) -> u64 {
+    mix(key ^ seat.identity)
+}
+
+/// The score of an endpoint for a key, as a number to show.
+pub(super) fn score(key: u64, seat: &Seat, weight: u32) -> f64 {
+    f64::from(weight) / 100.0 / minus_ln(score_of(key, seat))
 }
 
 /// Orders two endpoints by weight / -ln(hash / 2^64). Both factors grow alone, so the logarithm is only asked when one

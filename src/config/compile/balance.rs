@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The balancer of an upstream: how it spreads, and where each endpoint stands in tiers and zones.
+
+use std::sync::Arc;
+
+use weirgate_store::model;
+
+use crate::balance::{BACKUP_TIER, Balance, Balancer, Seat, Settings};
+use crate::upstream::endpoint::Endpoint;
+
+pub(super) fn balancer(written: &model::Upstream, endpoints: &[Arc<Endpoint>]) -> Balancer {
+    let settings = Settings {
+        balance: balance(written.balance),
+        by: written.hash.by.clone(),
+        points: written.hash.points,
+        bounded_load: written.hash.bounded_load.map(|percent| percent.0),
+        enough: written.zone.as_ref().map(|zone| zone.enough.0),
+    };
+    let preferred = written.zone.as_ref().map(|zone| zone.prefer.as_str());
+    let seat = |endpoint: &Arc<Endpoint>| Seat {
+        name: Arc::clone(&endpoint.name),
+        identity: endpoint.identity,
+        weight: endpoint.weight,
+        tier: if endpoint.backup { BACKUP_TIER } else { endpoint.priority },
+        is_local: preferred.is_some() && endpoint.zone.as_deref() == preferred,
+    };
+    Balancer::new(settings, endpoints.iter().map(seat).collect())
+}
+
+fn balance(balance: model::Balance) -> Balance {
+    match balance {
+        model::Balance::RoundRobin => Balance::RoundRobin,
+        model::Balance::Weighted => Balance::Weighted,
+        model::Balance::Random => Balance::Random,
+        model::Balance::LeastRequest => Balance::LeastRequest,
+        model::Balance::LeastConnections => Balance::LeastConnections,
+        model::Balance::PeakEwma => Balance::PeakEwma,
+        model::Balance::SourceIp => Balance::SourceIp,
+        model::Balance::Ring => Balance::Ring,
+        model::Balance::Maglev => Balance::Maglev,
+        model::Balance::Rendezvous => Balance::Rendezvous,
+    }
+}
