@@ -64,6 +64,7 @@ impl<'a, N: Fn(usize) -> &'a str> Explained<N> {
             Reason::Moved { balance, by, from, why } => {
                 write!(f, "{balance}: {chosen}, because {}, where {by} hashes to, {why}", (self.name)(from))
             }
+            Reason::Kept => write!(f, "sticky: {chosen} served this client before"),
             Reason::Drawn => write!(f, "random: {chosen}, drawn by weight"),
             Reason::Turn => write!(f, "round-robin: {chosen} has its turn"),
             Reason::WeightedTurn { weight, of } => {

@@ -139,6 +139,8 @@ pub enum Reason {
     Cheaper { latency_us: u32, in_flight: u32, over: usize, over_latency_us: u32, over_in_flight: u32 },
     /// Nothing else could take the request.
     Only(Balance),
+    /// It served this client before.
+    Kept,
     /// A part of the request hashes here.
     Hashed { balance: Balance, by: Hashed },
     /// A part of the request hashes to another endpoint, which cannot take it.

@@ -15,6 +15,10 @@ mod policy;
 
 mod route;
 
+mod split;
+
+mod sticky;
+
 mod transport;
 
 mod upstream;
@@ -29,8 +33,10 @@ use super::Snapshot;
 use super::problems::Problems;
 use super::snapshot::Upstream;
 use crate::observe::Meters;
+use crate::route::canary::Plan;
 use crate::upstream::discovery::Found;
 use crate::upstream::health::State;
+use crate::upstream::sticky::learned::Entry;
 
 /// What compiling needs besides the model.
 #[expect(missing_debug_implementations, reason = "it holds functions")]
@@ -43,6 +49,12 @@ pub struct Given<'a> {
     pub restored: &'a dyn Fn(&str, &str) -> Option<State>,
     /// The endpoints that this source has found for the upstream of that name.
     pub found: &'a dyn Fn(&str, &Discovery) -> Found,
+    /// What sticky sessions are sealed and remembered with.
+    pub sticky_secret: &'a [u8; 32],
+    /// The sessions of an upstream from before the process started; none once a model runs.
+    pub learned: &'a dyn Fn(&str) -> Vec<Entry>,
+    /// The share that the canary of a route had reached before the process started, if it is still the same one.
+    pub canary: &'a dyn Fn(&str, &Plan) -> Option<u16>,
 }
 
 /// Compiles `model`, or says everything that is wrong with it.

@@ -16,6 +16,8 @@ mod problems;
 
 pub mod snapshot;
 
+mod traffic;
+
 pub use compile::{Given, compile};
 pub use consumers::Consumers;
 pub use lead::{Because, Lead};

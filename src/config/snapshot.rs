@@ -22,8 +22,11 @@ use crate::tls::certificate::ServedCertificate;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
 use crate::upstream::limits::Overload;
+use crate::upstream::sticky::{Place, Sticky};
 use crate::upstream::transport::Transport;
 use crate::upstream::{outlier, retry};
+
+pub use super::traffic::{Canary, Mirror, Side, Split, Turn};
 
 /// One compiled configuration. Its parts are shared, so that one with another upstream costs no copy of the rest.
 #[derive(Clone, Debug)]
@@ -91,9 +94,12 @@ pub struct Route {
     pub identity: u64,
     /// In running order.
     pub policies: Vec<Policy>,
+    /// Meaningless where there is a split.
     pub upstream: u32,
     /// How much its requests wait in the queue of an upstream; 0 goes first.
     pub urgency: u8,
+    pub split: Option<Box<Split>>,
+    pub mirror: Option<Box<Mirror>>,
     pub max_body: Option<u64>,
     /// Whether CONNECT passes.
     pub connect: bool,
@@ -123,7 +129,27 @@ pub struct Upstream {
     pub proxy_protocol: Option<ProxyProtocol>,
     pub health: Option<HealthPlan>,
     pub care: Care,
+    /// How a client is kept on the endpoint that served it.
+    pub sticky: Option<Sticky>,
     pub meter: Arc<Meter>,
+}
+
+impl Upstream {
+    /// Where in the list the endpoint of a session stands now.
+    pub fn find_place(&self, place: Place) -> Option<usize> {
+        let is_it = |endpoint: &Arc<Endpoint>| endpoint.identity() == place.identity;
+        let hint = place.hint as usize;
+        if self.endpoints.get(hint).is_some_and(is_it) {
+            return Some(hint);
+        }
+        self.endpoints.iter().position(is_it)
+    }
+
+    /// What is remembered of the endpoint at `at` of the list.
+    pub fn place_of(&self, at: usize) -> Option<Place> {
+        let identity = self.endpoints.get(at)?.identity();
+        Some(Place { identity, hint: u32::try_from(at).unwrap_or(u32::MAX) })
+    }
 }
 
 /// How the endpoints of an upstream are checked.
@@ -175,9 +201,10 @@ impl Snapshot {
         self.listeners.is_empty() && self.routes.is_empty() && self.upstreams.is_empty()
     }
 
-    /// The upstream of a route.
-    pub fn upstream_of(&self, route: &Route) -> Option<&Arc<Upstream>> {
-        self.upstreams.get(route.upstream as usize)
+    /// The upstream of a route, on the side of its split that was taken.
+    pub fn upstream_of(&self, route: &Route, turn: Option<Turn>) -> Option<&Arc<Upstream>> {
+        let side = route.split.as_ref().zip(turn).and_then(|(split, turn)| split.sides.get(turn.side));
+        self.upstreams.get(side.map_or(route.upstream, |side| side.upstream) as usize)
     }
 
     /// The upstream of that name.

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model, Name};
 use weirgate_store::wire::{
-    CanaryStatus, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
+    CanaryStatus, CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
     ListenerStatus, Problem, UpstreamStatus,
 };
 
@@ -125,6 +126,12 @@ pub trait Appliance: Send + Sync {
 
     /// An endpoint goes before its lease ends; false if it holds none.
     fn unregister(&self, upstream: &str, address: SocketAddr) -> bool;
+
+    /// Moves the canary of a route; what to keep of that.
+    ///
+    /// # Errors
+    /// Why it cannot be moved so, as a sentence.
+    fn move_canary(&self, route: &str, verb: CanaryVerb, author: &str) -> Result<CanaryRecord, String>;
 
     /// What would happen to a request.
     ///

@@ -4,10 +4,11 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Kind, Model};
 use weirgate_store::wire::{
-    ConnectionInfo, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
-    ProblemCode,
+    CanaryVerb, ConnectionInfo, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply,
+    ExplainRequest, Problem, ProblemCode,
 };
 
 use super::seam::{Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, Vitals};
@@ -127,6 +128,13 @@ impl Appliance for Gateway {
 
     fn unregister(&self, _: &str, _: SocketAddr) -> bool {
         false
+    }
+
+    fn move_canary(&self, route: &str, verb: CanaryVerb, author: &str) -> Result<CanaryRecord, String> {
+        if verb == CanaryVerb::Resume {
+            return Err("it is not stopped".to_owned());
+        }
+        Ok(CanaryRecord { route: route.to_owned(), author: author.to_owned(), ..CanaryRecord::default() })
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {

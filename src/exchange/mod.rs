@@ -13,6 +13,8 @@ mod known;
 
 mod presence;
 
+pub mod part;
+
 mod request;
 
 pub mod spelling;
@@ -20,5 +22,6 @@ pub mod spelling;
 pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
+pub use part::Part;
 pub use presence::Presence;
 pub use request::{Protocol, Request};

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cells::Meter;
+use super::copies::Copies;
 
 /// Most consumers that have counters of their own; the others share one.
 pub const CONSUMERS_MAX: usize = 10_000;
@@ -24,6 +25,8 @@ pub enum Metered {
     /// By `upstream/address`.
     Endpoint,
     Consumer,
+    /// A side of a route's split, by `route/upstream`.
+    Side,
 }
 
 type ByName = HashMap<Arc<str>, Arc<Meter>>;
@@ -37,6 +40,8 @@ pub struct Meters {
     upstreams: Mutex<ByName>,
     endpoints: Mutex<ByName>,
     consumers: Mutex<ByName>,
+    sides: Mutex<ByName>,
+    mirrors: Mutex<HashMap<Arc<str>, Arc<Copies>>>,
 }
 
 impl Meters {
@@ -49,6 +54,8 @@ impl Meters {
             upstreams: Mutex::default(),
             endpoints: Mutex::default(),
             consumers: Mutex::default(),
+            sides: Mutex::default(),
+            mirrors: Mutex::default(),
         }
     }
 
@@ -85,12 +92,30 @@ impl Meters {
         used.map(|(name, meter)| (Arc::clone(name), Arc::clone(meter))).collect()
     }
 
+    /// The counts of the mirror of that route, made if there are none.
+    pub fn copies(&self, route: &str) -> Arc<Copies> {
+        let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(mirrors.entry(Arc::from(route)).or_default())
+    }
+
+    /// The counts of all mirrors, by route.
+    pub fn mirrors(&self) -> Vec<(Arc<str>, Arc<Copies>)> {
+        let mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        mirrors.iter().map(|(route, copies)| (Arc::clone(route), Arc::clone(copies))).collect()
+    }
+
+    /// Forgets the mirrors of routes that have none any more.
+    pub fn prune_mirrors(&self, keep: impl Fn(&str) -> bool) {
+        self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).retain(|route, _| keep(route));
+    }
+
     fn table(&self, kind: Metered) -> MutexGuard<'_, ByName> {
         let table = match kind {
             Metered::Route => &self.routes,
             Metered::Upstream => &self.upstreams,
             Metered::Endpoint => &self.endpoints,
             Metered::Consumer => &self.consumers,
+            Metered::Side => &self.sides,
         };
         // A register of handles is whole after any panic.
         table.lock().unwrap_or_else(PoisonError::into_inner)

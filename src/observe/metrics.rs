@@ -10,6 +10,7 @@ use std::sync::Arc;
 use weirgate_store::wire::{EndpointHealth, UpstreamStatus};
 
 use super::cells::Totals;
+use super::copies::Copied;
 use super::histogram::{BUCKETS, upper_us};
 use super::meters::OTHER;
 use super::names::{self, Family, ObjectFamilies, Type};
@@ -46,10 +47,12 @@ pub fn text(observer: &Observer, scrape: &Scrape<'_>) -> String {
         (Metered::Upstream, names::UPSTREAM),
         (Metered::Endpoint, names::ENDPOINT),
         (Metered::Consumer, names::CONSUMER),
+        (Metered::Side, names::SIDE),
     ];
     for (kind, families) in kinds {
         page.objects(&families, &bounded(observer, kind));
     }
+    page.copies(observer);
     page.0.push_str("# EOF\n");
     page.0
 }
@@ -203,6 +206,20 @@ impl Page {
                 if let Some(value) = value(upstream) {
                     self.sample(family, &[("upstream", &upstream.name)], value);
                 }
+            }
+        }
+    }
+
+    fn copies(&mut self, observer: &Observer) {
+        let mut mirrors = observer.meters.mirrors();
+        if mirrors.is_empty() {
+            return;
+        }
+        mirrors.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.head(names::COPIES);
+        for (route, copies) in mirrors.into_iter().take(OBJECTS_MAX) {
+            for copied in Copied::ALL {
+                self.sample(names::COPIES, &[("route", &route), ("result", copied.word())], copies.of(copied));
             }
         }
     }

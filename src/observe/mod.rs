@@ -9,6 +9,8 @@ mod brake;
 
 mod cells;
 
+mod copies;
+
 pub mod frame;
 
 mod histogram;
@@ -36,6 +38,7 @@ use tokio::sync::broadcast;
 use weirgate_store::wire::Event;
 
 pub use cells::{Meter, Outcome, Totals};
+pub use copies::{Copied, Copies};
 pub use histogram::{BUCKETS, Buckets};
 pub use meters::{CONSUMERS_MAX, Metered, Meters};
 pub use record::{ACCESS, Finished, Part, Recorder};

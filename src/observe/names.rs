@@ -120,6 +120,17 @@ pub(super) const ENDPOINT: ObjectFamilies = ObjectFamilies {
     errors: family("weirgate_endpoint_errors", Type::Counter, "Failed requests by upstream/endpoint and class."),
     seconds: family("weirgate_endpoint_seconds", Type::Counter, "Sum of request durations by upstream/endpoint."),
 };
+pub(super) const SIDE: ObjectFamilies = ObjectFamilies {
+    label: "side",
+    requests: family("weirgate_side_requests", Type::Counter, "Requests by route/upstream of a split."),
+    errors: family("weirgate_side_errors", Type::Counter, "Failed requests by route/upstream of a split, and class."),
+    seconds: family("weirgate_side_seconds", Type::Counter, "Sum of times to a reply by route/upstream of a split."),
+};
+pub(super) const COPIES: Family = family(
+    "weirgate_mirror_copies",
+    Type::Counter,
+    "Copies that the mirror of a route was to make, by result: sent, failed, skipped.",
+);
 pub(super) const CONSUMER: ObjectFamilies = ObjectFamilies {
     label: "consumer",
     requests: family("weirgate_consumer_requests", Type::Counter, "Requests by consumer."),

@@ -14,7 +14,7 @@ use weirgate_store::wire::ExchangeRecord;
 use super::brake::Brake;
 use super::cells::{Meter, Outcome};
 use super::tap::{Facts, Tap};
-use super::timings::Timings;
+use super::timings::{Stage, Timings};
 use super::{Observer, redact};
 use crate::clock;
 use crate::fault::{Blame, Fault};
@@ -60,6 +60,8 @@ pub struct Finished<'a> {
     /// Named by its address.
     pub endpoint: Option<Part<'a>>,
     pub consumer: Option<Part<'a>>,
+    /// Of a split, named `route/upstream`.
+    pub side: Option<Part<'a>>,
     /// How often the request was sent to an endpoint.
     pub attempts: u32,
     pub fault: Option<&'a Fault>,
@@ -76,6 +78,15 @@ impl std::fmt::Debug for Finished<'_> {
 impl Finished<'_> {
     fn outcome(&self) -> Outcome {
         Outcome { status: self.status, bytes_in: self.bytes_in, bytes_out: self.bytes_out, micros: self.micros }
+    }
+
+    /// What a side of a split is judged by: a reply that broke off is a failure whatever its status, and its time is
+    /// that to the head of the reply, which no slow client and no long body moves.
+    fn side_outcome(&self) -> Outcome {
+        let cut = self.fault.is_some_and(|fault| fault.facts().blame == Blame::Endpoint);
+        let status = if cut { self.status.max(502) } else { self.status };
+        let micros = [Stage::Connect, Stage::Wait].into_iter().filter_map(|stage| self.timings.of(stage)).sum();
+        Outcome { status, micros, ..self.outcome() }
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -202,6 +213,9 @@ impl Recorder {
         for part in parts.into_iter().flatten() {
             part.meter.record(self.worker, &outcome);
         }
+        if let Some(side) = finished.side {
+            side.meter.record(self.worker, &finished.side_outcome());
+        }
     }
 
     /// The rare and the asked-for: everything that needs text.
@@ -300,6 +314,7 @@ mod tests {
             upstream: None,
             endpoint: None,
             consumer: None,
+            side: None,
             attempts: 1,
             fault,
             why: &|| vec!["limit gold: 41 of 200 left".to_owned()],

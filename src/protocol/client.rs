@@ -23,6 +23,7 @@ use tokio_util::io::poll_read_buf;
 use super::buffers::{Buffers, READ_BYTES};
 use super::http1::{self, Bad, Decoded, Decoder, Framing, HeadLimits, HeadScanner, RequestLine, Version};
 use super::stream::Stream;
+use super::taker::Taker;
 use crate::clock::{Deadline, Deadlines};
 use crate::exchange::Fields;
 use crate::fault::Fault;
@@ -191,7 +192,7 @@ impl ClientSide {
         io.body_left = u64::MAX;
         io.body_limit = u64::MAX;
         self.reading.reset(self.timeouts.body);
-        RequestBody { side: Rc::clone(self) }
+        RequestBody { side: Rc::clone(self), copy: None }
     }
 
     /// Bounds what is still to come of the body; refused at once if the framing already says that it is more.
@@ -468,12 +469,18 @@ enum Waited {
 #[derive(Debug)]
 pub struct RequestBody {
     side: Rc<ClientSide>,
+    copy: Option<Box<Taker>>,
 }
 
 impl RequestBody {
     /// The connection it is read from.
     pub fn side(&self) -> &ClientSide {
         &self.side
+    }
+
+    /// Lets a copy be taken of what comes.
+    pub fn copy_to(&mut self, taker: Taker) {
+        self.copy = Some(Box::new(taker));
     }
 }
 
@@ -482,7 +489,12 @@ impl Body for RequestBody {
     type Error = Fault;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        self.side.poll_body(cx)
+        let this = self.get_mut();
+        let polled = this.side.poll_body(cx);
+        if let Some(copy) = &mut this.copy {
+            copy.see(&polled, this.side.io.borrow().decoder.is_done());
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -22,4 +22,6 @@ pub mod rewind;
 
 pub mod stream;
 
+pub mod taker;
+
 pub mod target;

@@ -9,7 +9,8 @@ use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
 use super::{edge, forward};
 use crate::balance::{Ask, Keyed, Turns};
 use crate::clock;
-use crate::config::snapshot::{Route, Snapshot, Upstream};
+use crate::config::snapshot::{Mirror, Route, Side, Snapshot, Turn, Upstream};
+use crate::exchange::part::Seen;
 use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::policy::{self, Credentials, Notes};
@@ -67,13 +68,14 @@ pub fn explain(
     if let Err((lines, fault)) = explain_policies(route, credentials, &mut asked, &mut reply) {
         return Ok(refused(reply, "policies", &fault, lines));
     }
-    if let Some(upstream) = snapshot.upstream_of(route) {
+    let turn = explain_split(snapshot, route, &asked, &mut reply);
+    if let Some(upstream) = snapshot.upstream_of(route, turn) {
         match forward::explain_limits(upstream) {
             Ok(step) => reply.steps.extend(step),
             Err(fault) => return Ok(refused(reply, "limits", &fault, Vec::new())),
         }
     }
-    Ok(explain_balance(snapshot, route, &asked, reply))
+    Ok(explain_balance(snapshot, route, turn, &asked, reply))
 }
 
 fn empty() -> ExplainReply {
@@ -174,15 +176,23 @@ fn explain_policies(
     Ok(())
 }
 
-fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply: ExplainReply) -> ExplainReply {
-    let Some(upstream) = snapshot.upstream_of(route) else {
+fn explain_balance(
+    snapshot: &Snapshot,
+    route: &Route,
+    turn: Option<Turn>,
+    asked: &Asked,
+    mut reply: ExplainReply,
+) -> ExplainReply {
+    let Some(upstream) = snapshot.upstream_of(route, turn) else {
         return refused(reply, "balance", &Fault::Internal("the route has no upstream"), Vec::new());
     };
     reply.upstream = Some(upstream.name.to_string());
     let ask = ask(upstream, asked);
     let view = |at: usize| upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or_default();
     let details = endpoint_lines(upstream, &ask);
-    let Some(choice) = upstream.balance.pick(&Turns::default(), &ask, view) else {
+    let kept = forward::read_kept(upstream, &asked.fields, clock::wall_ms() / 1000);
+    let kept = forward::choose_kept(kept, upstream, &[]);
+    let Some(choice) = kept.or_else(|| upstream.balance.pick(&Turns::default(), &ask, view)) else {
         let reason = details.join(", ");
         let fault = Fault::NoEndpoint { upstream: upstream.name.clone(), reason };
         return refused(reply, "balance", &fault, details);
@@ -192,6 +202,32 @@ fn explain_balance(snapshot: &Snapshot, route: &Route, asked: &Asked, mut reply:
     reply.verdict = format!("goes to {} of upstream {} by route {}", name(choice.index), upstream.name, route.name);
     reply.steps.push(ExplainStep { stage: "balance".to_owned(), decision, details });
     reply
+}
+
+/// The side of the route's split, and the copy that its mirror would make.
+fn explain_split(snapshot: &Snapshot, route: &Route, asked: &Asked, reply: &mut ExplainReply) -> Option<Turn> {
+    if let Some(mirror) = &route.mirror {
+        let Mirror { name, share, body_bytes_max, .. } = &**mirror;
+        let decision = format!(
+            "{share} of 100 requests are copied to upstream {name}, with bodies of up to {body_bytes_max} bytes"
+        );
+        reply.steps.push(ExplainStep { stage: "mirror".to_owned(), decision, details: Vec::new() });
+    }
+    let split = route.split.as_ref()?;
+    let seen = Seen {
+        fields: &asked.fields,
+        path: asked.fields.text(asked.target.matched),
+        query: asked.target.query.map(|span| asked.fields.text(span)),
+        source: asked.client_ip,
+    };
+    let kept = || forward::side_kept(snapshot, split, &asked.fields, clock::wall_ms() / 1000);
+    let turn = split.choose(&seen, fastrand::u64(..), kept)?;
+    let side = |(at, side): (usize, &Side)| format!("{} has {}", side.name, split.weight(at));
+    let details = split.sides.iter().enumerate().map(side).collect();
+    let decision = split.explain(turn).to_string();
+    let decision = decision.strip_prefix("split: ").unwrap_or(&decision).to_owned();
+    reply.steps.push(ExplainStep { stage: "split".to_owned(), decision, details });
+    Some(turn)
 }
 
 fn ask(upstream: &Upstream, asked: &Asked) -> Ask {

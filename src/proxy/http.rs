@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::observe::Stage;
 use crate::policy::{self, Verdict};
 use crate::protocol::http1::RequestFraming;
+use crate::protocol::taker::Taker;
 use crate::response;
 use crate::route::{Found, Query};
 
@@ -140,6 +141,8 @@ fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
     journey.replied = Some(now);
     let mut reply = Reply::of_endpoint(forwarded.reply);
     edge::clean_reply(&mut reply.fields);
+    // After that, so that nothing an endpoint names can take it away.
+    forward::answered(journey, &mut reply.fields);
     if reply.status == 204 {
         // RFC 9110 section 8.6: a length here would promise a body.
         reply.fields.remove(Known::ContentLength);
@@ -155,4 +158,7 @@ pub trait RequestBody: Body<Data = Bytes, Error = Fault> + Unpin {
 
     /// Passes an interim reply of the endpoint on to the client, where the protocol can (RFC 9110 section 15.2).
     fn inform(&self, status: u16, fields: &Fields);
+
+    /// Lets a copy be taken of what comes.
+    fn copy_to(&mut self, taker: Taker);
 }

@@ -21,6 +21,7 @@ use crate::fault::{Blame, Fault};
 use crate::protocol::client::{self, ClientSide};
 use crate::protocol::http1::{self as codec, Framing, RequestFraming, RequestLine, Version};
 use crate::protocol::stream::Stream;
+use crate::protocol::taker::Taker;
 use crate::protocol::target;
 
 /// A reply body up to this size is copied behind its head, so that both leave in one write.
@@ -29,6 +30,10 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 impl RequestBody for client::RequestBody {
     fn limit(&self, limit: u64) -> Result<(), Fault> {
         self.side().limit_body(limit)
+    }
+
+    fn copy_to(&mut self, taker: Taker) {
+        Self::copy_to(self, taker);
     }
 
     /// 100 is not passed on: the client is told to go on when its body is read.

@@ -11,11 +11,11 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::forward::Passage;
+use super::forward::{Kept, Passage};
 use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
-use crate::config::snapshot::{Route, Upstream};
+use crate::config::snapshot::{Route, Turn, Upstream};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
@@ -42,6 +42,10 @@ pub struct Journey {
     pub route: Option<u32>,
     /// The upstream that takes it, by place in the snapshot.
     pub upstream: Option<u32>,
+    /// The side of the route's split, if it has one.
+    pub turn: Option<Turn>,
+    /// What the request says of one before it.
+    pub kept: Kept,
     pub consumer: Option<Arc<Consumer>>,
     pub notes: Notes,
     pub attempts: SmallVec<[Attempt; 1]>,
@@ -60,18 +64,34 @@ pub struct Journey {
     pub passage: Passage,
     /// When the attempt began that was answered, if the endpoint is to be measured to the last byte.
     pub measured: Cell<Option<Instant>>,
+    /// Nobody waits for it, so it is nobody's exchange and is not recorded.
+    pub is_copy: bool,
 }
 
 impl Journey {
     /// The journey of `x` begins.
     pub fn new(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
         worker.recorder.total().enter(worker.index);
+        Self::blank(x, worker, snapshot)
+    }
+
+    /// Another journey of the same request, to another upstream, for which nobody waits.
+    pub fn copy(&self, upstream: u32) -> Self {
+        let x = Exchange { arrived: clock::now(), attempts: 0, ..self.x.clone() };
+        let mut copy = Self::blank(x, Rc::clone(&self.worker), Rc::clone(&self.snapshot));
+        (copy.route, copy.upstream, copy.is_copy) = (self.route, Some(upstream), true);
+        copy
+    }
+
+    fn blank(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
         Self {
             x,
             worker,
             snapshot,
             route: None,
             upstream: None,
+            turn: None,
+            kept: Kept::default(),
             consumer: None,
             notes: Notes::new(),
             attempts: SmallVec::new(),
@@ -85,6 +105,7 @@ impl Journey {
             in_flight: None,
             passage: Passage::default(),
             measured: Cell::new(None),
+            is_copy: false,
         }
     }
 
@@ -125,6 +146,9 @@ impl Journey {
         if !self.notes.is_empty() {
             lines.push(note::line(&self.notes, policies, self.consumer.as_deref()));
         }
+        if let Some((split, turn)) = self.route().and_then(|route| route.split.as_ref()).zip(self.turn) {
+            lines.push(split.explain(turn).to_string());
+        }
         let name = |at: usize| {
             let endpoint = self.upstream().and_then(|upstream| upstream.endpoints.get(at));
             endpoint.map_or("?", |endpoint| &*endpoint.name)
@@ -159,6 +183,10 @@ impl Journey {
             let name = &*upstream.endpoints.get(attempt.choice.index)?.name;
             Some(Part { name, meter: upstream.endpoint_meters.get(attempt.choice.index)? })
         });
+        let side = route.and_then(|route| route.split.as_ref()).zip(self.turn).and_then(|(split, turn)| {
+            let side = split.sides.get(turn.side)?;
+            Some(Part { name: &side.meter_name, meter: &side.meter })
+        });
         let directory = self.consumer.as_ref().map(|_| self.worker.shared.directory());
         let consumer = self.consumer.as_ref().zip(directory.as_ref()).and_then(|(consumer, directory)| {
             let meter = directory.meters.get(consumer.id as usize)?.as_ref()?;
@@ -182,6 +210,7 @@ impl Journey {
             upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
             endpoint,
             consumer,
+            side,
             attempts: x.attempts,
             fault: self.fault.as_ref(),
             why: &|| self.why(),
@@ -192,6 +221,16 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
+        if !self.is_copy {
+            self.finish();
+        }
+        let fields = std::mem::take(&mut self.x.request.fields);
+        self.worker.buffers.return_fields(fields);
+    }
+}
+
+impl Journey {
+    fn finish(&mut self) {
         if self.status == 0 {
             let killed = self.x.client.presence.killed.get();
             let fault = self.fault.get_or_insert(if killed { Fault::Killed } else { Fault::ClientClosed });
@@ -199,7 +238,5 @@ impl Drop for Journey {
         }
         super::forward::ended(self);
         self.record();
-        let fields = std::mem::take(&mut self.x.request.fields);
-        self.worker.buffers.return_fields(fields);
     }
 }

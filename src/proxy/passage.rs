@@ -14,7 +14,7 @@ use super::forward::{Outcome, observe_passage};
 use super::journey::Attempt;
 use super::worker::{UpstreamMemory, Worker};
 use crate::balance::Choice;
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::config::snapshot::{Listener, Upstream};
 use crate::exchange::{Presence, RequestId};
 use crate::fault::Fault;
@@ -104,6 +104,13 @@ impl Passage {
         last.unwrap_or_else(|| super::forward::nobody_of(upstream))
     }
 
+    /// Makes a wait end when what is in flight to the endpoint is cut.
+    pub(super) fn join(&self, deadline: &Deadline) {
+        if let Some(in_flight) = &self.in_flight {
+            deadline.join(in_flight.endpoint());
+        }
+    }
+
     /// The endpoint did not take it: whether another may be tried, or the fault that is final.
     pub(super) fn missed(
         &mut self,
@@ -174,6 +181,7 @@ impl Passage {
             upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
             endpoint,
             consumer: None,
+            side: None,
             attempts: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
             fault: self.fault.as_ref(),
             why: &|| self.why(),

@@ -16,6 +16,7 @@ use foldhash::{HashMap, HashMapExt};
 use tokio::sync::Notify;
 
 use super::census::Census;
+use super::forward::UnderWay;
 use super::tcp::Pipes;
 use crate::balance::{Ask, Key, Turns};
 use crate::clock::{self, Deadlines};
@@ -88,6 +89,8 @@ pub struct UpstreamMemory {
     pub budget: RefCell<RetryBudget>,
     /// Its last replies, where a second copy of a slow request may be sent.
     pub recent: RefCell<Recent>,
+    /// Copies of a mirror on their way to it.
+    pub copies: Rc<UnderWay>,
 }
 
 /// The state of one worker.
@@ -171,7 +174,12 @@ impl Worker {
         let mut all = self.memory.borrow_mut();
         let new = || {
             let turns = Turns::new(self.dice.borrow_mut().u64(..));
-            Rc::new(UpstreamMemory { turns, budget: RefCell::default(), recent: RefCell::default() })
+            Rc::new(UpstreamMemory {
+                turns,
+                budget: RefCell::default(),
+                recent: RefCell::default(),
+                copies: Rc::default(),
+            })
         };
         Rc::clone(all.entry(upstream.id).or_insert_with(new))
     }

@@ -11,6 +11,8 @@
 //! Paths are compared in their matched spelling (`exchange::spelling`), so every spelling of a path meets its route. A
 //! trailing slash is a segment of its own: prefix `/api` takes `/api/`, exact `/api` and a template do not.
 
+pub mod canary;
+
 mod condition;
 
 mod explain;
@@ -21,6 +23,8 @@ mod path;
 
 #[cfg(test)]
 mod reference;
+
+pub mod split;
 
 mod table;
 

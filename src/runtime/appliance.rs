@@ -21,10 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::Model;
 use weirgate_store::wire::{ConnectionInfo, EndpointOverride, HealthEvent};
 
 pub use self::prepare::Ready;
+use super::canary::{self, Canaries};
 use super::checker::{Checker, Restored as Known, Tellings};
 use super::discovery::{self, Discovered, Finder};
 use super::workers::Workers;
@@ -37,6 +39,7 @@ use crate::observe::Observer;
 use crate::policy::Hash;
 use crate::proxy::census::Wanted;
 use crate::proxy::worker::Shared;
+use crate::upstream::sticky::learned::Entry;
 
 /// Changes of health that wait to be kept; the store takes them once a second.
 const TIMELINE_WAITING_MAX: usize = 65_536;
@@ -56,6 +59,15 @@ pub struct Remembered {
     /// By upstream and address.
     pub overrides: HashMap<(String, String), EndpointOverride>,
     pub discovery: discovery::Remembered,
+    pub traffic: Traffic,
+}
+
+/// What traffic left behind before the process started.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    pub canaries: Vec<CanaryRecord>,
+    /// By upstream.
+    pub learned: HashMap<String, Vec<Entry>>,
 }
 
 /// The running gateway.
@@ -78,6 +90,9 @@ pub struct Gateway {
     are_found_kept: AtomicBool,
     /// Whose turn it is to swap the snapshot. Taken before any other lock.
     turn: Mutex<()>,
+    /// What sticky sessions are sealed and remembered with.
+    sticky_secret: [u8; 32],
+    pub canaries: Arc<Canaries>,
     /// Since when an endpoint is as it is that no check has told anything about yet.
     started_ms: i64,
 }
@@ -93,6 +108,8 @@ struct ControlState {
     /// Health from before the start; forgotten after the first model runs.
     health: Known,
     overrides: overrides::Overrides,
+    /// Sessions from before the start; forgotten after the first model runs.
+    learned: HashMap<String, Vec<Entry>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +132,7 @@ impl Gateway {
             consumers,
             health: remembered.health,
             overrides: overrides::Overrides::restored(remembered.overrides),
+            learned: remembered.traffic.learned,
         };
         let directory = state.consumers.adopt(&Model::default(), &observer.meters);
         let nothing = Arc::new(Snapshot::empty());
@@ -125,6 +143,8 @@ impl Gateway {
         let looked_at = seen.clone();
         let (timeline, kept) = mpsc::channel(TIMELINE_WAITING_MAX);
         Checker::launch(Arc::clone(&observer), seen, told, timeline, state.health.clone())?;
+        let canaries = Arc::new(Canaries::new(Arc::clone(&observer), remembered.traffic.canaries));
+        tokio::spawn(canary::run(Arc::downgrade(&canaries)));
         let gateway = Arc::new(Self {
             shared,
             observer,
@@ -139,6 +159,8 @@ impl Gateway {
             discovered: Mutex::new(Discovered::restored(found, leases)),
             are_found_kept: AtomicBool::new(true),
             turn: Mutex::new(()),
+            sticky_secret: remembered.key_secret,
+            canaries,
             started_ms: clock::wall_ms(),
         });
         tokio::spawn(Finder::new(Arc::downgrade(&gateway), resolver).run(looked_at));

@@ -41,7 +41,7 @@ pub struct Daemon {
     pub gateway: Arc<Gateway>,
     pub control: Arc<Control>,
     serving: JoinHandle<std::io::Result<()>>,
-    keeping: [JoinHandle<()>; 2],
+    keeping: Vec<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -64,9 +64,11 @@ impl Daemon {
         let observer = Arc::clone(gateway.observer());
         let control = Control::start(Arc::clone(&gateway) as _, store.clone(), observer).await;
         let serving = tokio::spawn(Arc::clone(&control).serve(socket));
-        let keeping = [
+        let keeping = vec![
             tokio::spawn(memory::keep_health(Arc::clone(&gateway), store.clone())),
-            tokio::spawn(memory::keep_found(Arc::clone(&gateway), store)),
+            tokio::spawn(memory::keep_found(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(memory::keep_canaries(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(memory::keep_learned(Arc::clone(&gateway), store)),
         ];
         Ok(Self { gateway, control, serving, keeping })
     }
@@ -126,6 +128,7 @@ impl Daemon {
         self.keeping.iter().for_each(JoinHandle::abort);
         let store = self.control.store.clone();
         memory::keep_now(&self.gateway, &store).await;
+        memory::keep_traffic_now(&self.gateway, &store).await;
         match self.serving.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the control socket failed"),
@@ -199,6 +202,7 @@ async fn remember(store: &Store, sockets: Adopted, resolver: Option<SocketAddr>)
         private_keys: Box::new(move |fingerprint| keyring.private_key(fingerprint).map_err(|error| error.to_string())),
         issued,
         health: health.into_iter().map(kept).collect(),
+        traffic: memory::traffic(store).await,
         overrides: overrides.into_iter().map(|one| ((one.upstream, one.address), one.entry)).collect::<HashMap<_, _>>(),
         discovery: discovery::Remembered {
             resolver,

@@ -8,6 +8,8 @@ pub mod appliance;
 
 pub mod boot;
 
+pub mod canary;
+
 pub mod checker;
 
 pub mod discovery;

@@ -214,6 +214,17 @@ impl Endpoint {
         Self { priority, zone: zone.map(Arc::from), ..self }
     }
 
+    /// Who it is, on every node and after every restart.
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// Whether it goes on serving a client that it served before: also while it drains and at weight 0, which keep new
+    /// clients away, and never while it is down or in maintenance.
+    pub fn keeps_clients(&self) -> bool {
+        self.live.mode() != Mode::Maintenance && self.live.passive.allows(self.live.state(), Holds::Respected)
+    }
+
     /// What the balancer sees of it.
     pub fn candidate(&self) -> Candidate {
         self.seen(Holds::Respected)

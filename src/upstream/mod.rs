@@ -3,8 +3,8 @@
 //!
 //! `endpoint` is the live state that workers and the control side share; `connect`, `pool` and `connection` belong to
 //! one worker and are never shared; `discovery`, `health`, `outlier`, `panic`, `slow_start` and `retry` decide and do no I/O
-//! (but for the probe), on what checks and the counts of `passive` say. `limits`, `queue`, `breaker` and `adaptive` keep
-//! an upstream from more than it can carry, over all workers. Nothing here knows a route or a policy.
+//! (but for the probe), on what checks and the counts of `passive` say; `sticky` remembers. `limits`, `queue`, `breaker`
+//! and `adaptive` keep an upstream from more than it can carry, over all workers. Nothing here knows a route or a policy.
 
 pub mod adaptive;
 
@@ -42,6 +42,8 @@ mod reply_body;
 pub mod retry;
 
 pub mod slow_start;
+
+pub mod sticky;
 
 pub mod stream;
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from neighbours import Daemon, KEYS, Origin, free_port, key, route_place
+from neighbours import Daemon, ENDPOINTS, KEYS, Origin, UPSTREAMS, free_port, key, route_place
 
 TARGETS = ["floor", "haproxy", "nginx", "weirgate"]
 SCENARIOS = {
@@ -31,12 +31,14 @@ SCENARIOS = {
     "routes": "100,000 routes against 10 (weirgate)",
     "paced": "latency added at a fixed rate",
     "tcp": "TCP, 4 streams of bytes, per MiB",
+    "checks": f"{UPSTREAMS:,} upstreams × {ENDPOINTS} endpoints, each checked every 2 s (weirgate)",
     "udp": "UDP echo, 64 clients with one 64-byte datagram each under way",
 }
 GENERATOR_SECONDS_MAX = 120
 ROUTES_SMALL = 10
 ROUTES_ASKED = 1000  # different routes the generator asks for in turn
 TCP_STREAMS = 4
+CHECK_SECONDS = 10
 UDP_CLIENTS = 64
 
 
@@ -48,7 +50,7 @@ class Bench:
         self.work = tempfile.mkdtemp(prefix="weirgate-bench-")
         self.tool = os.path.abspath("target/bench/release/weirgate-bench")
         self.pki = pathlib.Path(self.work, "pki")
-        self.started, self.errors, self.rows, self.notes = [], [], [], []
+        self.started, self.errors, self.rows, self.notes, self.checked = [], [], [], [], []
         self.origins = {}
         self.make_certificate()
         self.origin_port = free_port()
@@ -235,6 +237,37 @@ class Bench:
             holder.wait()
             daemon.stop()
 
+    def checks(self, scenario):
+        """What ten thousand endpoints under check cost: the checker's thread, and the worker beside it."""
+        if "weirgate" not in self.options.only:
+            return
+        self.checked = [free_port() for _ in range(ENDPOINTS)]
+        origins = [subprocess.Popen(self.on_load_core([self.tool, "origin", f"127.0.0.1:{port}"]), stdin=subprocess.PIPE)
+                   for port in self.checked]
+        variants = {"no checks": "plain", "http": "checks-http", "tcp": "checks-tcp"}
+        for label, variant in variants.items():
+            result = self.attempt(scenario, label, lambda: self.checks_once(Daemon("weirgate", variant, self)))
+            if result:
+                share, control, rate, cpu = result
+                self.add(f"checker thread, {label}", "weirgate", share * 100, "%",
+                         f"of a core over {CHECK_SECONDS} s; the control threads {control:.1%}; {rate:,.0f} checks/s expected")
+                self.add(f"worker CPU per request, {label}", "weirgate", cpu, "µs", "HTTP/1.1, 64 connections, 1 KiB")
+        for origin in origins:
+            origin.stdin.close()
+            origin.wait()
+
+    def checks_once(self, daemon):
+        time.sleep(CHECK_SECONDS / 2)  # the first round, in which everybody turns healthy, is told of and kept
+        before = daemon.cpu_by_thread()
+        time.sleep(CHECK_SECONDS)
+        after = daemon.cpu_by_thread()
+        shares = {name: (spent - before.get(name, 0)) / CHECK_SECONDS for name, spent in after.items()}
+        requests = self.wrk(f"http://127.0.0.1:{daemon.port}/1k", self.options.seconds)
+        worker = daemon.cpu_by_thread()["worker-0"] - after["worker-0"]
+        rate = 0 if daemon.variant == "plain" else UPSTREAMS * ENDPOINTS / 2
+        daemon.stop()
+        return shares["checker"], shares["control"], rate, worker * 1e6 / requests
+
     def paced(self, scenario):
         daemons = {name: Daemon(name, "plain", self) for name in self.options.only}
         seen = {name: [] for name in ["no proxy", *daemons]}
@@ -271,7 +304,7 @@ class Bench:
     def run(self):
         for scenario in self.options.scenarios:
             print(f"{scenario}: {SCENARIOS[scenario]}", flush=True)
-            {"idle": self.idle, "routes": self.routes, "paced": self.paced, "tcp": self.passing,
+            {"idle": self.idle, "routes": self.routes, "paced": self.paced, "tcp": self.passing, "checks": self.checks,
              "udp": self.passing}.get(scenario, self.throughput)(scenario)
 
     def table(self):

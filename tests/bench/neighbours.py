@@ -19,6 +19,8 @@ import urllib.request
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 KEYS = 1000  # consumers of the keyed scenario
+UPSTREAMS = 1000  # of the checks scenario, each with the same endpoints
+ENDPOINTS = 10
 HOSTS_OF_LARGE_TABLE = 100  # hosts over which the routes scenario spreads its routes
 NAME = "bench.example.com"  # what the certificate is for
 START_SECONDS_MAX = 60  # 100,000 routes have to be read
@@ -219,6 +221,14 @@ key   = "{b.pki}/key.pem"
 endpoints = [{{ address = "127.0.0.1:{b.origin}" }}]
 {speaks}
 """
+    if variant.startswith("checks-"):
+        check = {"http": 'http = { path = "/1k" }', "tcp": "tcp = true"}[variant.removeprefix("checks-")]
+        endpoints = ", ".join(f'{{ address = "127.0.0.1:{port}" }}' for port in b.checked)
+        listeners += "".join(f"""[upstreams.u{n}]
+endpoints = [{endpoints}]
+health = {{ {check}, interval = "2s" }}
+
+""" for n in range(UPSTREAMS))
     if variant == "keyed":
         consumers = "".join(f'[consumers.c{n}]\napi_keys = [{{ secret = "{key(n)}" }}]\n' for n in range(KEYS))
         return f"""{listeners}[policies.key]
@@ -271,7 +281,7 @@ class Daemon:
 
     def __init__(self, name, variant, bench):
         self.name, self.variant = name, variant
-        self.pki, self.origin = bench.pki, bench.origin_of(variant)
+        self.pki, self.origin, self.checked = bench.pki, bench.origin_of(variant), bench.checked
         self.dir = pathlib.Path(bench.work, f"{name}-{variant}-{time.monotonic_ns()}")
         self.dir.mkdir()
         self.port, self.tls_port = free_port(), free_port()
@@ -341,6 +351,15 @@ class Daemon:
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
             total += int(fields[11]) + int(fields[12])
         return total / TICKS
+
+    def cpu_by_thread(self):
+        """CPU seconds by name of thread, of the daemon's own process."""
+        seen = {}
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            name, rest = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+            fields = rest.split()
+            seen[name] = seen.get(name, 0) + (int(fields[11]) + int(fields[12])) / TICKS
+        return seen
 
     def rss_bytes(self):
         return sum(int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids()) * PAGE

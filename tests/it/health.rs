@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use rustls::{ServerConnection, StreamOwned};
+use weirgate::runtime::checker::Kept;
 use weirgate_store::wire::{EndpointHealth, EndpointStatus, Event, UpstreamStatus};
 
 use crate::support::client::get;
@@ -298,6 +299,22 @@ fn requests_eject_an_endpoint_and_time_brings_it_back() {
     }
     assert_eq!(reasons.len(), 3, "{reasons:?}");
     assert_eq!(gateway.gateway.take_events().len(), 3, "and as many for the timeline");
+}
+
+/// An ejection outlives a restart, with what is left of its time and how many there were.
+#[test]
+fn an_ejection_outlives_a_restart() {
+    let (out, other) = (Origin::named("out"), Origin::named("other"));
+    let state = weirgate::upstream::health::State::Unknown;
+    let kept = Kept { state, ejected_until_ms: Some(weirgate::clock::wall_ms() + 700), ejections: 3 };
+    let known = [(("shop".to_owned(), out.address().to_string()), kept)];
+    let settings = "balance = \"round-robin\"\noutlier = { consecutive_failures = 2, eject = \"10s\" }";
+    let toml = config(&[out.address(), other.address()], settings);
+    let gateway = Running::remembering(&toml, |remembered| remembered.health = known.into());
+    wait_until("it is ejected", || status(&gateway, out.address()).health == EndpointHealth::Down);
+    assert!((0..10).all(|_| gateway.get("/").text() == "other"));
+    wait_for(&gateway, out.address(), EndpointHealth::Up, "its ejection is over");
+    wait_until("it gets requests again", || gateway.get("/").text() == "out");
 }
 
 /// A reply that breaks off counts like one that never came, though its head was good.

@@ -13,6 +13,8 @@ mod auth;
 
 mod balance;
 
+mod canary;
+
 mod connect;
 
 mod discovery;
@@ -41,6 +43,8 @@ mod proxy_protocol;
 
 mod overrides;
 
+mod mirror;
+
 mod refusals;
 
 mod regression;
@@ -56,6 +60,10 @@ mod retry;
 mod route;
 
 mod tcp;
+
+mod split;
+
+mod sticky;
 
 mod tls;
 

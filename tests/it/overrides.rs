@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use weirgate::listener::handover::Adopted;
 use weirgate::runtime::boot::{Daemon, Places};
+use weirgate_store::wire::OverrideMode;
 
 use crate::support::client::{Client, get};
-use crate::support::gateway::{WEB, to_endpoints};
+use crate::support::gateway::{Running, WEB, to_endpoints};
 use crate::support::origin::{OK, Origin};
 use crate::support::{PATIENCE, wait_until};
+use crate::tcp::tcp;
 
 /// A daemon with its store.
 struct Whole {
@@ -267,4 +269,19 @@ fn an_endpoint_registers_renews_and_goes() {
     assert_eq!(whole.status_of("/"), 503);
     assert_eq!(whole.lease("PUT", "shop", address, &json!({"ttl_s": 1})).0, 200);
     wait_until("it was not renewed", || whole.endpoint(address).is_null());
+}
+
+#[test]
+fn a_connection_of_a_tcp_listener_is_cut_with_a_reset() {
+    let origin = Origin::serving(|peer| {
+        peer.say("ready;");
+        peer.hold();
+    });
+    let gateway = Running::start(&tcp("", &[origin.address()]));
+    let mut client = gateway.connect();
+    client.take_to("ready;");
+    gateway.set_mode("db", origin.address(), OverrideMode::Drain);
+    assert_eq!(gateway.block_on(gateway.gateway.cut("db", &origin.address().to_string())), 1);
+    client.expect_closed("a tunnel");
+    assert_eq!(gateway.failure("cut-off").endpoint, Some(origin.address().to_string()));
 }

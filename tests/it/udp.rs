@@ -66,6 +66,17 @@ fn ask(client: &UdpSocket, text: &str) -> String {
     hear(client)
 }
 
+/// Asks until this is the answer: a datagram that meets a socket or a session at its end is lost, as any may be.
+#[track_caller]
+fn ask_until(client: &UdpSocket, text: &str, want: &str) {
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    wait_until(want, || {
+        client.send(text.as_bytes()).unwrap();
+        let mut reply = [0; 64];
+        client.recv(&mut reply).is_ok_and(|length| &reply[..length] == want.as_bytes())
+    });
+}
+
 #[track_caller]
 fn hear(client: &UdpSocket) -> String {
     let mut reply = vec![0; 1 << 16];
@@ -212,10 +223,24 @@ fn a_listener_that_changes_its_transport_is_opened_anew() {
     let port = gateway.web().port();
     let fixed = udp("", &[echo.address]).replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     gateway.apply(&fixed);
-    assert_eq!(ask(&client(gateway.web()), "?"), "a?");
+    ask_until(&client(gateway.web()), "?", "a?");
     wait_until("sessions of the old sockets are over", || listed(&gateway).len() == 1);
     gateway.apply(&fixed.replace("\"udp\"", "\"tcp\""));
     let origin_is_udp = std::net::TcpStream::connect(gateway.web());
     assert!(origin_is_udp.is_ok(), "it listens for connections now");
     wait_until("no session is left", || listed(&gateway).iter().all(|info| info.protocol != "udp"));
+}
+
+#[test]
+fn a_session_moves_on_when_its_drained_endpoint_is_cut() {
+    let (one, two) = (Echo::named("one;"), Echo::named("two;"));
+    let gateway = Running::start(&udp("", &[one.address, two.address]));
+    gateway.set_mode("dns", two.address, OverrideMode::Drain);
+    let client = client(gateway.web());
+    assert_eq!(ask(&client, "a"), "one;a");
+    gateway.set_mode("dns", two.address, OverrideMode::Ready);
+    gateway.set_mode("dns", one.address, OverrideMode::Drain);
+    assert_eq!(ask(&client, "b"), "one;b", "a drained endpoint keeps its sessions");
+    gateway.block_on(gateway.gateway.cut("dns", &one.address.to_string()));
+    ask_until(&client, "c", "two;c");
 }

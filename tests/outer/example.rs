@@ -88,7 +88,6 @@ fn what_is_not_built_is_refused_by_name() {
         ("routes.order.policies[1].jwt", "policies = [\"partner-key\", { jwt"),
         ("routes.order-page.policies[0].compose", "policies = [{ compose"),
         ("routes.catalog.policies[0].transcode", "policies = [{ transcode"),
-        ("routes.site.split", "split "),
         ("routes.site.policies[0].cache", "policies = [{ cache"),
         ("routes.site.policies[1].compress", "policies = [{ cache"),
         ("consumers.alice.quota", "quota "),

@@ -17,6 +17,8 @@ mod console;
 
 mod crash;
 
+mod endpoints;
+
 mod example;
 
 mod grpc;

@@ -100,6 +100,10 @@ fn upstreams() -> Vec<UpstreamStatus> {
         UpstreamStatus {
             balance: "peak-ewma".into(),
             queued: 12,
+            requests: 64,
+            queue_timeouts: 7,
+            hedges: 31,
+            breaker_open: true,
             requests_max: Some(64),
             trouble: Some("breaker open for 3 s more: 20 failures in a row".into()),
             discovery: Some("dns next.shop.internal: 2 addresses, asked again in 24 s".into()),

@@ -10,7 +10,7 @@ use http::Method;
 use weirgate_store::model::{self, Model, Name, PolicyRef};
 
 use super::policy::{self, Named};
-use super::{Given, Indices};
+use super::{Given, Indices, split};
 use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
@@ -24,6 +24,7 @@ pub(super) fn routes(
     given: &Given<'_>,
     problems: &mut Problems,
 ) -> Vec<Route> {
+    let canaries = split::earlier(given);
     let compile = |(name, route): (&Name, &model::Route)| Route {
         name: name.as_str().into(),
         identity: identity(name),
@@ -31,6 +32,8 @@ pub(super) fn routes(
         // A dangling name was found by the check; until then an index past the end finds nothing.
         upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
         urgency: route.urgency,
+        split: split::split(name, route, upstreams, &canaries, given),
+        mirror: split::mirror(name, route, upstreams, given),
         max_body: route.max_body.map(|size| size.0),
         connect: route.connect,
         meter: given.meters.meter(Metered::Route, name.as_str()),

@@ -13,7 +13,7 @@ use weirgate_store::model::{self, Model, RetryCondition};
 
 use super::listener::Certificates;
 use super::transport::transport;
-use super::{Given, Indices, health};
+use super::{Given, Indices, health, sticky};
 use crate::config::membership::Membership;
 use crate::config::problems::Problems;
 use crate::config::snapshot::{Care, Upstream};
@@ -96,6 +96,7 @@ fn one(
         proxy_protocol: upstream.proxy_protocol,
         health: health::plan(upstream),
         care: care(upstream),
+        sticky: sticky::sticky(name, upstream, earlier, given),
         meter: given.meters.meter(Metered::Upstream, name),
     }
 }

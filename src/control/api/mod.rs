@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control API: every operation in one list, and the router made from it.
 //!
-//! `objects`, `edits`, `keys`, `state`, `endpoints` and `events` hold the handlers by subject; `operation` guards each; `openapi`
-//! describes the same list. Whatever goes wrong, also in a path or a body, is answered as problem JSON.
+//! `objects`, `canary`, `connections`, `edits`, `keys`, `state`, `endpoints` and `events` hold the handlers by subject;
+//! `operation` guards each; `openapi` describes the same list. Whatever goes wrong, also in a path or a body, is answered
+//! as problem JSON.
+
+mod canary;
 
 mod connections;
 
@@ -48,6 +51,7 @@ fn operations() -> Vec<Operation> {
     all.extend(connections::operations());
     all.extend(endpoints::operations());
     all.extend(objects::operations());
+    all.extend(canary::operations());
     all.extend(keys::operations());
     all.extend(edits::operations());
     all.extend(events::operations());

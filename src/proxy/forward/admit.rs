@@ -33,6 +33,9 @@ const RACES_MAX: u32 = 3;
 /// How often the first in the queue looks by itself: an endpoint may have come back, or a limit risen.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The urgency of what nobody waits for (RFC 9218 section 4.1).
+const URGENCY_LAST: u8 = 7;
+
 /// What an exchange holds of its upstream while it is under way.
 #[derive(Debug, Default)]
 pub struct Passage {
@@ -265,6 +268,9 @@ fn ask_for_connection(journey: &Journey, upstream: &Upstream, waiter: &Waiter<'_
 
 /// How urgent a request is: as its consumer is, else as its route is.
 fn urgency(journey: &Journey) -> u8 {
+    if journey.is_copy {
+        return URGENCY_LAST;
+    }
     let consumer = journey.consumer.as_ref().and_then(|consumer| consumer.urgency);
     consumer.or_else(|| journey.route().map(|route| route.urgency)).unwrap_or_default()
 }

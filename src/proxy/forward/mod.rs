@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A request to an endpoint and back to the head of its reply.
 //!
-//! The steps are files in the order they happen: `side` says which upstream, `admit` whether it takes a request now,
-//! `attempt` tries endpoints until one answers or another try cannot help, `pick` says which endpoint, `hedge` runs one
-//! attempt and what may run beside it, `connect` gets a connection and sends what `head` or (over HTTP/2) `pseudo` wrote
-//! and the body that `replay` gives it, `outcome` tells everyone who learns from it how it went, and `measure` how long it
-//! took.
+//! The steps are files in the order they happen: `side` says which upstream, `sticky` who was served before, `admit`
+//! whether it takes a request now, `attempt` tries endpoints until one answers or another try cannot help, `pick` says
+//! which endpoint, `hedge` runs one attempt and what may run beside it, `connect` gets a connection and sends what `head`
+//! or (over HTTP/2) `pseudo` wrote and the body that `replay` gives it, `outcome` tells everyone who learns from it how it
+//! went, and `measure` how long it took. `mirror` sends a copy elsewhere, beside all that.
 
 mod admit;
 
@@ -19,6 +19,8 @@ mod hedge;
 
 mod measure;
 
+mod mirror;
+
 mod outcome;
 
 mod pick;
@@ -29,11 +31,14 @@ mod replay;
 
 mod side;
 
+mod sticky;
+
 use std::time::Instant;
 
 use super::http::RequestBody;
 use super::journey::Journey;
 use crate::clock;
+use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
 use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
@@ -42,9 +47,12 @@ use crate::upstream::transport::Speech;
 pub(super) use admit::{Passage, explain as explain_limits};
 pub(super) use head::render;
 pub(super) use measure::ended;
+pub use mirror::{COPIES_MAX, COPY_BYTES_MAX, UnderWay};
 pub(super) use outcome::{Outcome, cut, observe_passage};
 pub(super) use pick::nobody_of;
 pub use replay::Sendable;
+pub use sticky::Kept;
+pub(super) use sticky::{answered, choose as choose_kept, read as read_kept, side as side_kept};
 
 /// What came back.
 #[derive(Debug)]
@@ -58,22 +66,37 @@ pub struct Forwarded<B> {
 pub async fn forward<B>(
     journey: &mut Journey,
     framing: &RequestFraming,
-    body: B,
+    mut body: B,
 ) -> Result<Forwarded<Sendable<B>>, Fault>
 where
     B: RequestBody,
 {
     let upstream = side::choose(journey)?;
-    admit::enter(journey, &upstream)?;
-    let memory = journey.worker.memory_of(&upstream);
+    sticky::begin(journey, &upstream);
+    mirror::begin(journey, framing, &mut body);
+    to_upstream(journey, &upstream, framing, body).await
+}
+
+/// The same once it is known which upstream: of a request, and of a copy that a mirror makes.
+async fn to_upstream<B>(
+    journey: &mut Journey,
+    upstream: &Upstream,
+    framing: &RequestFraming,
+    body: B,
+) -> Result<Forwarded<Sendable<B>>, Fault>
+where
+    B: RequestBody,
+{
+    admit::enter(journey, upstream)?;
+    let memory = journey.worker.memory_of(upstream);
     memory.budget.borrow_mut().record(clock::since_start_ns_at(journey.x.arrived));
     let mut head = journey.worker.buffers.output();
     if upstream.transport.speech == Speech::Http1 {
         head::write(&mut head, &journey.x, framing);
     }
-    let going = hedge::Going { upstream: &upstream, memory: &memory, framing, head: &head };
+    let going = hedge::Going { upstream, memory: &memory, framing, head: &head };
     let outcome = attempt::all(journey, going, body).await;
     journey.worker.buffers.return_output(head);
-    admit::leave(journey, &upstream, outcome.as_ref().map(|forwarded| forwarded.reply.line.status));
+    admit::leave(journey, upstream, outcome.as_ref().map(|forwarded| forwarded.reply.line.status));
     outcome
 }

@@ -7,6 +7,7 @@ use super::super::journey::Journey;
 use super::super::worker::UpstreamMemory;
 use super::admit::has_room;
 use super::attempt::Attempts;
+use super::sticky;
 use crate::balance::{Ask, Candidate, Choice, Keyed};
 use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
@@ -19,6 +20,11 @@ pub(super) fn pick(
     memory: &UpstreamMemory,
     attempts: &Attempts,
 ) -> Result<Choice, Fault> {
+    if let Some(choice) = sticky::choose(journey.kept, upstream, &attempts.tried)
+        && upstream.endpoints.get(choice.index).is_some_and(|endpoint| has_room(journey, upstream, endpoint))
+    {
+        return Ok(choice);
+    }
     let view = |at: usize, holds: Holds| {
         let Some(endpoint) = upstream.endpoints.get(at) else { return Candidate::default() };
         let mut candidate = endpoint.seen(holds);

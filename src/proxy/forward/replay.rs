@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::super::http::RequestBody;
 use crate::exchange::Fields;
 use crate::fault::Fault;
+use crate::protocol::taker::Taker;
 
 /// A request body in the hands of one attempt.
 #[derive(Debug)]
@@ -161,6 +162,13 @@ impl<B: RequestBody> RequestBody for Sendable<B> {
         }
     }
 
+    fn copy_to(&mut self, taker: Taker) {
+        match self {
+            Self::Once(body) => body.copy_to(taker),
+            Self::Kept(replay) => replay.source.borrow_mut().body.copy_to(taker),
+        }
+    }
+
     fn inform(&self, status: u16, fields: &Fields) {
         match self {
             Self::Once(body) => body.inform(status, fields),
@@ -204,6 +212,8 @@ mod tests {
         }
 
         fn inform(&self, _status: u16, _fields: &Fields) {}
+
+        fn copy_to(&mut self, _taker: crate::protocol::taker::Taker) {}
     }
 
     /// Takes so many frames.

@@ -17,6 +17,7 @@ use super::stream::{note_frame, note_wait};
 use crate::clock::{Deadline, Deadlines};
 use crate::exchange::Fields;
 use crate::fault::Fault;
+use crate::protocol::taker::Taker;
 use crate::proxy::forward::Sendable;
 use crate::proxy::http::RequestBody;
 use crate::proxy::journey::Journey;
@@ -31,12 +32,21 @@ pub(super) struct InBody {
     is_waiting: bool,
     limit: Cell<u64>,
     received: Rc<Cell<u64>>,
+    copy: Option<Box<Taker>>,
 }
 
 impl InBody {
     pub(super) fn new(incoming: Incoming, deadlines: &Deadlines, patience: Duration) -> Self {
         let deadline = deadlines.unarmed();
-        Self { incoming, deadline, patience, is_waiting: false, limit: Cell::new(u64::MAX), received: Rc::default() }
+        Self {
+            incoming,
+            deadline,
+            patience,
+            is_waiting: false,
+            limit: Cell::new(u64::MAX),
+            received: Rc::default(),
+            copy: None,
+        }
     }
 
     /// Counts the bytes that came.
@@ -62,6 +72,10 @@ impl RequestBody for InBody {
         if self.incoming.size_hint().lower() > limit { Err(Fault::BodyTooLarge { limit }) } else { Ok(()) }
     }
 
+    fn copy_to(&mut self, taker: Taker) {
+        self.copy = Some(Box::new(taker));
+    }
+
     /// hyper offers no way to send one.
     fn inform(&self, _status: u16, _fields: &Fields) {}
 }
@@ -71,6 +85,25 @@ impl Body for InBody {
     type Error = Fault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let polled = self.poll_incoming(cx);
+        let is_end = self.incoming.is_end_stream();
+        if let Some(copy) = &mut self.copy {
+            copy.see(&polled, is_end);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl InBody {
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.is_waiting = false;
@@ -87,14 +120,6 @@ impl Body for InBody {
                 self.deadline.poll_expired(cx).map(|()| Some(Err(Fault::BodyTimeout(patience))))
             }
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
 

@@ -11,6 +11,7 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::pipe::{SpliceFlags, splice};
 use socket2::SockRef;
@@ -20,7 +21,8 @@ use tokio::net::TcpStream;
 use super::super::passage::Passage;
 use super::abort;
 use super::pipes::{PIPE_BYTES, Pipe, Pipes};
-use crate::fault::Fault;
+use crate::clock::Deadline;
+use crate::fault::{Fault, Sent};
 
 /// Bytes that one direction moves before others of the worker have their turn.
 const TURN_BYTES: usize = 1 << 20;
@@ -40,6 +42,7 @@ pub(super) async fn run(
     let (mut up, mut down) = (Direction::new(pipes), Direction::new(pipes));
     let patience = passage.listener.tunnel;
     let idle = worker.deadlines.guard(patience);
+    passage.join(&idle);
     let mut cutting = Cutting { client, server, is_over: false };
     let outcome = poll_fn(|cx| {
         let mut moved = 0;
@@ -55,7 +58,7 @@ pub(super) async fn run(
             (Poll::Ready(Err(side)), _) => Poll::Ready(Err(cut(side, Way::Up, endpoint))),
             (_, Poll::Ready(Err(side))) => Poll::Ready(Err(cut(side, Way::Down, endpoint))),
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
-            _ => idle.poll_expired(cx).map(|()| Err(Fault::TunnelIdle(patience))),
+            _ => idle.poll_expired(cx).map(|()| Err(expired(&idle, patience, endpoint))),
         }
     })
     .await;
@@ -77,6 +80,14 @@ impl Drop for Cutting<'_> {
             abort(self.client);
             abort(self.server);
         }
+    }
+}
+
+#[cold]
+fn expired(idle: &Deadline, patience: Duration, endpoint: &Arc<str>) -> Fault {
+    match idle.is_cut() {
+        true => Fault::CutOff { endpoint: Arc::clone(endpoint), sent: Sent::Partly },
+        false => Fault::TunnelIdle(patience),
     }
 }
 

@@ -96,13 +96,15 @@ impl Flow {
         endpoint: Arc<Endpoint>,
     ) -> Rc<Self> {
         let session = passage.listener.session;
+        let deadline = passage.worker.deadlines.guard(session);
+        deadline.join(endpoint.live.id);
         Rc::new(Self {
             key,
             socket,
             upstream,
             endpoint,
             session,
-            deadline: passage.worker.deadlines.guard(session),
+            deadline,
             presence: Rc::clone(&passage.presence),
             life: RefCell::new(Some((passage, held))),
             kept: RefCell::new(None),

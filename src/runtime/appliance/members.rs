@@ -65,12 +65,16 @@ impl Gateway {
     /// Compiles one upstream of `next` anew; what its endpoints have lived through is in `running`.
     fn renew(&self, next: &mut Snapshot, running: &Snapshot, model: &Model, name: &Arc<str>) {
         let found = |name: &str, source: &Discovery| self.discovered().found(name, source);
+        let learned = |upstream: &str| self.state().learned.get(upstream).cloned().unwrap_or_default();
         let given = Given {
             meters: &self.observer.meters,
             previous: Some(running),
             private_key: &*self.private_keys,
             restored: &|_, _| None,
             found: &found,
+            sticky_secret: &self.sticky_secret,
+            learned: &learned,
+            canary: &|_, _| None,
         };
         let Some(at) = next.upstreams.iter().position(|upstream| upstream.name == *name) else { return };
         let (Some(place), Some(upstream)) = (next.upstreams.get_mut(at), compile_upstream(model, name, &given)) else {

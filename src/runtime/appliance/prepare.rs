@@ -8,6 +8,7 @@ use weirgate_store::model::{self, ListenerProtocol, Model};
 use weirgate_store::wire::{Effects, Problem, ProblemCode};
 
 use super::{Gateway, Listening};
+use crate::clock;
 use crate::config::compile::{Given, compile};
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::listener::handover;
@@ -32,7 +33,10 @@ impl Gateway {
     /// Everything that is wrong with it.
     pub fn prepare(self: &Arc<Self>, model: Arc<Model>, revision: u64) -> Result<Ready, Vec<Problem>> {
         let running = self.shared.snapshot();
-        let health = self.state().health.clone();
+        let (health, learned) = {
+            let state = self.state();
+            (state.health.clone(), state.learned.clone())
+        };
         let given = Given {
             meters: &self.observer.meters,
             // Before the first model runs there is nothing to carry over but what the store remembers.
@@ -41,6 +45,9 @@ impl Gateway {
             restored: &|upstream, address| {
                 health.get(&(upstream.to_owned(), address.to_owned())).map(|kept| kept.state)
             },
+            sticky_secret: &self.sticky_secret,
+            learned: &|upstream| learned.get(upstream).cloned().unwrap_or_default(),
+            canary: &|route, plan| self.canaries.reached(route, plan),
             found: &|upstream, source| self.discovered().found(upstream, source),
         };
         let compiled = compile(&model, revision, &given);
@@ -157,10 +164,12 @@ impl Gateway {
             let mut state = self.state();
             state.overrides.apply(&snapshot.upstreams);
             state.health.clear();
+            state.learned.clear();
             state.model = Arc::clone(model);
             state.consumers.adopt(model, &self.observer.meters)
         };
         self.shared.set_directory(Arc::new(directory));
+        self.canaries.adopt(&snapshot, clock::wall_ms());
         self.shared.swap(Arc::clone(&snapshot));
         self.snapshots.send_replace(Arc::clone(&snapshot));
         prune_meters(self, &snapshot, model);
@@ -174,6 +183,10 @@ fn prune_meters(gateway: &Gateway, snapshot: &Snapshot, model: &Model) {
     meters.prune(Metered::Route, |name| model.routes.contains_key(name));
     meters.prune(Metered::Upstream, |name| upstreams.contains(name));
     meters.prune(Metered::Consumer, |name| model.consumers.contains_key(name));
+    let sides = snapshot.routes.iter().filter_map(|route| route.split.as_ref()).flat_map(|split| &split.sides);
+    let sides: HashSet<&str> = sides.map(|side| &*side.meter_name).collect();
+    meters.prune(Metered::Side, |name| sides.contains(name));
+    meters.prune_mirrors(|name| model.routes.get(name).is_some_and(|route| route.mirror.is_some()));
     prune_endpoints(gateway, snapshot);
 }
 

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model};
 use weirgate_store::wire::{
-    ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
+    CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
 };
 
 use super::{Gateway, Ready};
+use crate::clock;
 use crate::config::consumers::Issued;
 use crate::control::seam::{Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, Vitals};
 use crate::proxy::census::Wanted;
@@ -44,7 +46,7 @@ impl Appliance for Gateway {
             connections_max: listeners.iter().map(|listener| listener.connections_max).sum(),
             listeners,
             upstreams: self.upstreams(),
-            canaries: Vec::new(),
+            canaries: self.canaries.statuses(),
             workers: u32::try_from(self.worker_count).unwrap_or(u32::MAX),
             draining: self.is_draining(),
         }
@@ -92,6 +94,10 @@ impl Appliance for Gateway {
 
     fn unregister(&self, upstream: &str, address: SocketAddr) -> bool {
         Self::unregister(self, upstream, address)
+    }
+
+    fn move_canary(&self, route: &str, verb: CanaryVerb, author: &str) -> Result<CanaryRecord, String> {
+        self.canaries.ask(route, verb, author, clock::wall_ms())
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {

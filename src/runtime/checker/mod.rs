@@ -22,7 +22,7 @@ use foldhash::{HashMap, HashMapExt};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use weirgate_store::wire::HealthEvent;
+use weirgate_store::wire::{EndpointHealth, HealthEvent};
 
 use self::queue::{Due, Queue};
 use self::subject::Subject;
@@ -177,6 +177,7 @@ impl Checker {
         let mut groups = std::mem::take(&mut self.groups);
         self.queue.clear();
         self.waiting.clear();
+        let mut still_out = Vec::new();
         for upstream in &snapshot.upstreams {
             let group = group(upstream, groups.remove(&upstream.id));
             for endpoint in &upstream.endpoints {
@@ -185,7 +186,11 @@ impl Checker {
                         held.follow(upstream, endpoint, now_ns);
                         held
                     }
-                    None => Subject::new(upstream, endpoint, self.restored(upstream, endpoint, now_ns), now_ns),
+                    None => {
+                        let ejections = self.restored(upstream, endpoint, now_ns);
+                        still_out.extend(ejections.until_ns().map(|_| endpoint.live.id));
+                        Subject::new(upstream, endpoint, ejections, now_ns)
+                    }
                 };
                 let passive = &endpoint.live.passive;
                 passive.attach(endpoint.live.id, &self.bell);
@@ -200,6 +205,9 @@ impl Checker {
         self.schedule_all(now_ns);
         let known = &self.subjects;
         self.tellings.send_modify(|told| told.retain(|id, _| known.contains_key(id)));
+        for id in still_out {
+            self.tell(id, EndpointHealth::Down, "it was ejected before weirgate started".to_owned(), now_ns);
+        }
     }
 
     fn restored(&self, upstream: &Upstream, endpoint: &Endpoint, now_ns: u64) -> Ejections {
@@ -300,7 +308,7 @@ impl Checker {
         let outcomes = self.outcomes.clone();
         // A send fails only when the checker is gone, which is when the process ends.
         match (due, &mut subject.check, &mut subject.agent) {
-            (Due::Check(id), Some(check), _) => {
+            (Due::Check(id), Some(check), _) if !check.is_under_way => {
                 check.is_under_way = true;
                 let probe = std::rc::Rc::clone(&check.probe);
                 tokio::task::spawn_local(async move {
@@ -308,7 +316,7 @@ impl Checker {
                     _ = outcomes.send(Outcome::Check(id, outcome)).await;
                 });
             }
-            (Due::Agent(id), _, Some(asked)) => {
+            (Due::Agent(id), _, Some(asked)) if !asked.is_under_way => {
                 asked.is_under_way = true;
                 let (check, address, limit) = (Arc::clone(&asked.check), asked.address, asked.timeout);
                 tokio::task::spawn_local(async move {

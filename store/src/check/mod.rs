@@ -21,6 +21,10 @@ mod route;
 
 mod spelling;
 
+mod split;
+
+mod sticky;
+
 mod transport;
 
 mod upstream;
@@ -132,7 +136,7 @@ impl Findings<'_> {
         let shown = model.upstreams.values().filter_map(|upstream| upstream.tls.certificate.as_ref());
         let certificates: BTreeSet<&str> = served.chain(shown).map(Name::as_str).collect();
         let led = model.listeners.values().flat_map(|l| l.upstream.iter().chain(l.sni.values()).chain(l.alpn.values()));
-        let routed = model.routes.values().filter_map(|route| route.upstream.as_ref());
+        let routed = model.routes.values().flat_map(split::upstreams);
         let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();
         let policies: BTreeSet<&str> =
             model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
-use super::{Findings, gate};
+use super::{Findings, gate, split};
 use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -13,7 +13,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     let mut seen: HashMap<String, &Name> = HashMap::new();
     for (name, route) in &model.routes {
-        upstream(findings, name, route);
+        split::check(findings, name, route);
         connect(findings, name, route);
         conditions(findings, name, &route.matches);
         policies(findings, name, route);
@@ -25,7 +25,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     }
 }
 
-fn at(name: &Name, field: &str) -> String {
+pub(super) fn at(name: &Name, field: &str) -> String {
     format!("routes.{}.{field}", quoted(name.as_str()))
 }
 
@@ -37,21 +37,18 @@ pub(super) fn named_policies(route: &Route) -> impl Iterator<Item = &Name> {
     })
 }
 
-fn upstream(findings: &mut Findings<'_>, name: &Name, route: &Route) {
-    match &route.upstream {
-        Some(upstream) => findings.refers(|| at(name, "upstream"), Kind::Upstream, upstream),
-        None => {
-            let help = "write upstream = \"NAME\"";
-            findings.problem(ProblemCode::MissingField, at(name, "upstream"), "a route needs an upstream", help);
-        }
-    }
-}
-
 /// A tunnel needs a connection of its own, which HTTP/2 does not give.
 fn connect(findings: &mut Findings<'_>, name: &Name, route: &Route) {
-    let Some(upstream) = route.upstream.as_ref().filter(|_| route.connect) else { return };
-    let protocol = findings.model.upstreams.get(upstream).map(|upstream| upstream.protocol);
-    if matches!(protocol, Some(UpstreamProtocol::H2 | UpstreamProtocol::H2c)) {
+    if !route.connect {
+        return;
+    }
+    let all = route.upstream.iter().chain(route.split.iter().map(|side| &side.upstream));
+    let model = findings.model;
+    let is_http2 = |name: &&Name| {
+        let protocol = model.upstreams.get(*name).map(|upstream| upstream.protocol);
+        matches!(protocol, Some(UpstreamProtocol::H2 | UpstreamProtocol::H2c))
+    };
+    for upstream in all.filter(is_http2) {
         let message = format!("upstream \"{upstream}\" speaks HTTP/2, over which CONNECT is not passed on");
         let help = "use an upstream with protocol \"http\" or \"https\", or leave connect out";
         findings.problem(ProblemCode::Conflict, at(name, "connect"), message, help);

@@ -480,3 +480,141 @@ fn sources_of_endpoints() {
     row("{ lease = { ttl = \"500ms\" } }", "upstreams.a.discovery.lease.ttl");
     row("{ lease = { ttl = \"2d\" } }", "upstreams.a.discovery.lease.ttl");
 }
+
+/// A second upstream, so that a split has two sides.
+const SECOND: &str = "[upstreams.v]\nendpoints = [{ address = \"127.0.0.1:2\" }]\n[routes.v]\nmatch = { path = \"/v\" }\nupstream = \"v\"\n";
+
+#[test]
+fn splits() {
+    let sides = "split = [{ upstream = \"u\", weight = 9 }, { upstream = \"v\", weight = 1 }]\n";
+    let rows: [(&str, ProblemCode, &str); 12] = [
+        (
+            "upstream = \"u\"\nsplit = [{ upstream = \"u\", weight = 9 }, { upstream = \"v\", weight = 1 }]\n",
+            Conflict,
+            "upstream",
+        ),
+        ("split = [{ upstream = \"u\", weight = 9 }]\n", BadValue, "split"),
+        (
+            "split = [{ upstream = \"u\", weight = 9 }, { upstream = \"w\", weight = 1 }]\n",
+            Dangling,
+            "split[1].upstream",
+        ),
+        (
+            "split = [{ upstream = \"u\", weight = 9 }, { upstream = \"u\", weight = 1 }]\n",
+            Duplicate,
+            "split[1].upstream",
+        ),
+        ("split = [{ upstream = \"u\", weight = 0 }, { upstream = \"v\", weight = 0 }]\n", Conflict, "split"),
+        (
+            "split = [{ upstream = \"u\", weight = 1 }, { upstream = \"v\", weight = 10001 }]\n",
+            BadValue,
+            "split[1].weight",
+        ),
+        ("upstream = \"u\"\nsplit_by = \"source-ip\"\n", Conflict, "split_by"),
+        ("upstream = \"u\"\ntesters = \"X-Side\"\n", Conflict, "testers"),
+        ("{sides}testers = \"X Side\"\n", BadValue, "testers"),
+        ("{sides}split_by = { header = \"X User\" }\n", BadValue, "split_by.header"),
+        ("{sides}split_by = { cookie = \"a b\" }\n", BadValue, "split_by.cookie"),
+        ("{sides}split_by = { query = \"\" }\n", BadValue, "split_by.query"),
+    ];
+    route_rows(&rows, sides);
+}
+
+#[test]
+fn canaries() {
+    let split = "split = [{ upstream = \"u\", weight = 1 }, { upstream = \"v\", weight = 0 }]\n";
+    let three = "split = [{ upstream = \"u\", weight = 1 }, { upstream = \"v\", weight = 0 }, { upstream = \"v2\", weight = 0 }]\n\
+        canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\" }\n[upstreams.v2]\nendpoints = [{ address = \"127.0.0.1:3\" }]\n";
+    let rows: [(&str, ProblemCode, &str); 11] = [
+        ("upstream = \"u\"\ncanary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\" }\n", Conflict, "canary"),
+        (three, Conflict, "canary"),
+        ("{sides}canary = { upstream = \"w\", steps = [\"5%\"], every = \"1m\" }\n", Dangling, "canary.upstream"),
+        ("{sides}canary = { upstream = \"v\", steps = [], every = \"1m\" }\n", BadValue, "canary.steps"),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\", \"5%\"], every = \"1m\" }\n",
+            BadValue,
+            "canary.steps[1]",
+        ),
+        ("{sides}canary = { upstream = \"v\", steps = [\"0%\"], every = \"1m\" }\n", BadValue, "canary.steps[0]"),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"50%\", \"101%\"], every = \"1m\" }\n",
+            BadValue,
+            "canary.steps[1]",
+        ),
+        ("{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"0s\" }\n", BadValue, "canary.every"),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\", errors_max = \"101%\" }\n",
+            BadValue,
+            "canary.errors_max",
+        ),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\", latency_max = \"0s\" }\n",
+            BadValue,
+            "canary.latency_max",
+        ),
+        (
+            "{sides}canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\", requests = 0 }\n",
+            BadValue,
+            "canary.requests",
+        ),
+    ];
+    route_rows(&rows, split);
+    let both_none = "split = [{ upstream = \"u\", weight = 0 }, { upstream = \"v\", weight = 0 }]\n\
+        canary = { upstream = \"v\", steps = [\"5%\"], every = \"1m\" }\n";
+    route_rows(&[], both_none);
+}
+
+#[test]
+fn sticky_sessions() {
+    for (text, field) in [
+        ("cookie = { name = \"a b\" }", "cookie.name"),
+        ("cookie = { path = \"shop\" }", "cookie.path"),
+        ("cookie = { path = \"/;x\" }", "cookie.path"),
+        ("cookie = { max_age = \"0s\" }", "cookie.max_age"),
+        ("header = \"X Node\"", "header"),
+        ("header = \"Set-Cookie\"", "header"),
+        ("header = \"Connection\"", "header"),
+        ("learn = { cookie = \"\" }", "learn.cookie"),
+        ("learn = { cookie = \"sid\", entries = 7 }", "learn.entries"),
+        ("learn = { cookie = \"sid\", entries = 4194305 }", "learn.entries"),
+        ("learn = { cookie = \"sid\", idle = \"0s\" }", "learn.idle"),
+    ] {
+        let text = BASE.replace("[routes.base]", &format!("sticky = {{ {text} }}\n[routes.base]"));
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.clone())).collect();
+        assert_eq!(seen, [(BadValue, format!("upstreams.u.sticky.{field}"))], "row {text}\n{found:#?}");
+    }
+    let good = BASE.replace("[routes.base]", "sticky = { cookie = {} }\n[routes.base]");
+    assert!(parse_and_check(&good).is_ok());
+}
+
+#[test]
+fn mirrors() {
+    let rows: [(&str, ProblemCode, &str); 4] = [
+        ("upstream = \"u\"\nmirror = { upstream = \"w\" }\n", Dangling, "mirror.upstream"),
+        ("upstream = \"u\"\nmirror = { upstream = \"v\", share = \"0%\" }\n", BadValue, "mirror.share"),
+        ("upstream = \"u\"\nmirror = { upstream = \"v\", share = \"101%\" }\n", BadValue, "mirror.share"),
+        ("upstream = \"u\"\nmirror = { upstream = \"v\", max_body = \"2MiB\" }\n", BadValue, "mirror.max_body"),
+    ];
+    route_rows(&rows, "upstream = \"u\"\nmirror = { upstream = \"v\", share = \"5%\" }\n");
+    warnings(&[(
+        "[routes.a]\nmatch = { path = \"/a\" }\nupstream = \"u\"\nmirror = { upstream = \"u\" }\n",
+        Conflict,
+        "routes.a.mirror.upstream",
+        4,
+    )]);
+}
+
+/// Rows about one more route, after two upstreams: the code and the field of the only problem.
+#[track_caller]
+fn route_rows(rows: &[(&str, ProblemCode, &str)], sides: &str) {
+    for (text, code, field) in rows {
+        let text = format!("{BASE}{SECOND}[routes.a]\nmatch = {{ path = \"/a\" }}\n{}", text.replace("{sides}", sides));
+        let found = parse_and_check(&text).err().unwrap_or_default();
+        let seen: Vec<_> = found.iter().map(|p| (p.code, p.path.clone())).collect();
+        assert_eq!(seen, [(*code, format!("routes.a.{field}"))], "row {text}\n{found:#?}");
+        assert!(found.iter().all(|p| p.help.is_some() && p.line.is_some()), "row {text}\n{found:#?}");
+    }
+    let good = format!("{BASE}{SECOND}[routes.a]\nmatch = {{ path = \"/a\" }}\n{sides}");
+    assert_eq!(parse_and_check(&good).map(|(_, warnings)| warnings), Ok(Vec::new()));
+}

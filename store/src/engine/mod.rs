@@ -37,6 +37,8 @@ mod store;
 
 mod timeline;
 
+mod traffic;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
@@ -45,6 +47,7 @@ pub use lock::Held;
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
 pub use timeline::TIMELINE_EVENTS_MAX;
+pub use traffic::{CanaryRecord, LEARNED_KEPT_MAX, LearnedRecord};
 
 /// The collections of records. The name on disk ends in the version of its format: a new format is a new name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,10 +72,14 @@ enum Tree {
     Leases,
     /// Upstream to what became of its endpoints.
     Timeline,
+    /// Route to how far its canary got.
+    Canaries,
+    /// Upstream and number to sessions that were learnt.
+    Learned,
 }
 
 impl Tree {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -83,6 +90,8 @@ impl Tree {
         Self::Found,
         Self::Leases,
         Self::Timeline,
+        Self::Canaries,
+        Self::Learned,
     ];
 
     fn name(self) -> &'static str {
@@ -97,6 +106,8 @@ impl Tree {
             Self::Found => "found@1",
             Self::Leases => "leases@1",
             Self::Timeline => "timeline@1",
+            Self::Canaries => "canaries@1",
+            Self::Learned => "learned@1",
         }
     }
 }

@@ -217,11 +217,11 @@ impl Store {
         self.call(move |keeper| audit::newest(&*keeper.engine, limit).map_err(io)).await
     }
 
-    async fn all(&self, tree: Tree) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(super) async fn all(&self, tree: Tree) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
         self.call(move |keeper| keeper.engine.scan(tree, &[], None, RECORDS_MAX).map_err(io)).await
     }
 
-    async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+    pub(super) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
         self.call(move |keeper| {
             let written = keeper.engine.write(batch).and_then(|()| keeper.engine.sync());
             keeper.after(written.clone());

@@ -146,8 +146,8 @@ fn what_is_not_built_yet_is_refused_by_name() {
             &[(NotSupported, "policies.p.cors", 2), (NotSupported, "consumers.c.quota", 4)],
         ),
         (
-            "[routes.a]\nsplit = []\npolicies = [\"p\"]\n",
-            &[(NotSupported, "routes.a.split", 2), (Dangling, "routes.a.policies[0]", 3)],
+            "[routes.a]\nupstream = \"u\"\ntimeouts = {}\npolicies = [\"p\"]\n[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n",
+            &[(NotSupported, "routes.a.timeouts", 3), (Dangling, "routes.a.policies[0]", 4)],
         ),
     ]);
 }
@@ -167,7 +167,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
         "routes.order.policies[1].jwt",
         "routes.order-page.policies[0].compose",
         "routes.catalog.policies[0].transcode",
-        "routes.site.split",
         "routes.site.policies[0].cache",
         "routes.site.policies[1].compress",
         "consumers.alice.quota",
@@ -198,10 +197,11 @@ fn an_object_of_the_api_is_read_by_the_same_rules() {
     let good =
         json!({ "upstream": "a", "policies": ["p", { "rate_limit": { "per": { "header": "X-T" }, "rate": "1/s" } }] });
     assert!(parse_object(Kind::Route, "r", &good).is_ok());
-    let bad = json!({ "upsteam": "a", "split": [], "priority": "high" });
+    let bad = json!({ "upsteam": "a", "timeouts": {}, "priority": "high" });
     let problems = parse_object(Kind::Route, "r", &bad).expect_err("it has three mistakes");
     let seen: Vec<_> = problems.iter().map(|p| (p.code, p.path.as_str())).collect();
-    let want = [(NotSupported, "routes.r.split"), (BadValue, "routes.r.priority"), (UnknownField, "routes.r.upsteam")];
+    let want =
+        [(NotSupported, "routes.r.timeouts"), (BadValue, "routes.r.priority"), (UnknownField, "routes.r.upsteam")];
     assert_eq!(seen, want);
     for value in [json!(null), json!([]), json!("x"), json!({ "match": { "path": [] } })] {
         assert!(parse_object(Kind::Route, "r", &value).is_err(), "row {value}");

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::place::{Place, Step};
-use crate::model::{Kind, Model, Route};
+use crate::model::{Kind, Model};
 use crate::suggest;
 
 /// When a value at the place of a row is refused.
@@ -29,12 +29,6 @@ const ROWS: &[Row] = &[
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
-    Row(Kind::Upstream, "sticky", When::Present, "leave it out, or use balance = \"source-ip\""),
-    Row(Kind::Route, "split", When::Present, "name one upstream; weights go on its endpoints"),
-    Row(Kind::Route, "split_by", When::Present, "leave it out"),
-    Row(Kind::Route, "testers", When::Present, "leave it out"),
-    Row(Kind::Route, "canary", When::Present, "leave it out"),
-    Row(Kind::Route, "mirror", When::Present, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
@@ -110,15 +104,8 @@ pub(super) fn is_used(model: &Model) -> bool {
         let value = serde_json::to_value(object).unwrap_or_default();
         !find(kind, &value, &Place::parse("")).is_empty()
     }
-    // Routes can be a million, so they are looked at without a detour over JSON.
-    let route = |route: &Route| {
-        let Route { split, split_by, testers, canary, mirror, .. } = route;
-        let splits = !split.is_empty() || split_by.is_some() || testers.is_some() || canary.is_some();
-        splits || mirror.is_some()
-    };
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))
-        || model.routes.values().any(route)
 }
 
 /// The policies written in an object: itself, or those of a route.

@@ -101,33 +101,41 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     let source = option::of(discovery());
     let retry = prop_oneof![Just(Retry::default()), retry];
     let care = (option::of(outlier()), 0..=100_u16, option::of(span()));
-    let failing = (option::of(health()), care, retry);
-    (choice(), (vec(endpoint, 0..12), source), failing, timeouts, overload(), transport()).prop_map(
-        |(
-            (balance, hash, zone),
-            (endpoints, discovery),
-            (health, (outlier, panic, slow_start), retry),
-            timeouts,
-            (limits, breaker, hedge),
-            transport,
-        )| Upstream {
-            balance,
-            hash,
-            zone,
-            endpoints,
-            discovery,
-            health,
-            outlier,
-            panic: Percent(panic),
-            slow_start,
-            retry,
-            timeouts,
-            limits,
-            breaker,
-            hedge,
-            ..transport
-        },
+    (
+        (choice(), option::of(sticky())),
+        (vec(endpoint, 0..12), source),
+        (option::of(health()), care, retry),
+        timeouts,
+        overload(),
+        transport(),
     )
+        .prop_map(
+            |(
+                ((balance, hash, zone), sticky),
+                (endpoints, discovery),
+                (health, (outlier, panic, slow_start), retry),
+                timeouts,
+                (limits, breaker, hedge),
+                transport,
+            )| Upstream {
+                balance,
+                hash,
+                zone,
+                sticky,
+                endpoints,
+                discovery,
+                health,
+                outlier,
+                panic: Percent(panic),
+                slow_start,
+                retry,
+                timeouts,
+                limits,
+                breaker,
+                hedge,
+                ..transport
+            },
+        )
 }
 
 /// An upstream that says only how its endpoints are spoken to.
@@ -273,6 +281,49 @@ fn policy() -> impl Strategy<Value = Policy> {
     ]
 }
 
+fn side() -> impl Strategy<Value = Side> {
+    (name(), 0..100_u32).prop_map(|(upstream, weight)| Side { upstream, weight })
+}
+
+fn canary() -> impl Strategy<Value = Canary> {
+    let percent = || (0..=100_u16).prop_map(Percent);
+    let trouble = prop_oneof![Just(OnTrouble::Back), Just(OnTrouble::Stop)];
+    (name(), vec(percent(), 0..4), span(), percent(), option::of(span()), any::<u32>(), trouble).prop_map(
+        |(upstream, steps, every, errors_max, latency_max, requests, on_trouble)| Canary {
+            upstream,
+            steps,
+            every,
+            errors_max,
+            latency_max,
+            requests,
+            on_trouble,
+        },
+    )
+}
+
+fn sticky() -> impl Strategy<Value = Sticky> {
+    let cookie =
+        (text(), text(), option::of(span())).prop_map(|(name, path, max_age)| StickyCookie { name, path, max_age });
+    let learn = (text(), any::<u32>(), span()).prop_map(|(cookie, entries, idle)| Learn { cookie, entries, idle });
+    prop_oneof![cookie.prop_map(Sticky::Cookie), text().prop_map(Sticky::Header), learn.prop_map(Sticky::Learn),]
+}
+
+fn mirror() -> impl Strategy<Value = Mirror> {
+    let share = (0..=100_u16).prop_map(Percent);
+    (name(), share, size()).prop_map(|(upstream, share, max_body)| Mirror { upstream, share, max_body })
+}
+
+fn hash_key() -> impl Strategy<Value = HashKey> {
+    prop_oneof![
+        Just(HashKey::SourceIp),
+        Just(HashKey::Path),
+        Just(HashKey::ClientCertificate),
+        text().prop_map(HashKey::Header),
+        text().prop_map(HashKey::Cookie),
+        text().prop_map(HashKey::Query),
+    ]
+}
+
 fn route() -> impl Strategy<Value = Route> {
     let path = (0..4_u8, text()).prop_map(|(form, text)| match form {
         0 => PathPattern::Prefix(text),
@@ -291,17 +342,33 @@ fn route() -> impl Strategy<Value = Route> {
     let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
         .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
-    let numbers = (any::<i32>(), any::<u8>(), any::<bool>());
-    (matches, option::of(name()), vec(reference, 0..4), numbers, option::of(size())).prop_map(
-        |(matches, upstream, policies, (priority, urgency, connect), max_body)| Route {
-            connect,
+    let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
+    let moves = (option::of(canary()), option::of(mirror()));
+    let bounds = (option::of(size()), any::<u8>(), any::<bool>());
+    (matches, leads, moves, vec(reference, 0..4), any::<i32>(), bounds).prop_map(
+        |(
             matches,
-            upstream,
+            (upstream, split, split_by, testers),
+            (canary, mirror),
             policies,
             priority,
-            max_body,
-            urgency,
-            ..Route::default()
+            (max_body, urgency, connect),
+        )| {
+            Route {
+                matches,
+                upstream,
+                split,
+                split_by,
+                testers,
+                canary,
+                mirror,
+                policies,
+                priority,
+                max_body,
+                urgency,
+                connect,
+                ..Route::default()
+            }
         },
     )
 }

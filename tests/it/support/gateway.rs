@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use weirgate::listener::handover::Adopted;
 use weirgate::policy::hash_of;
-use weirgate::runtime::appliance::{Gateway, Remembered};
+use weirgate::runtime::appliance::{Gateway, Remembered, Traffic};
 use weirgate_store::model::Model;
 use weirgate_store::parse::parse_and_check;
 use weirgate_store::wire::{EndpointOverride, ExchangeRecord, ExplainReply, ExplainRequest, OverrideMode, Problem};
@@ -78,6 +78,7 @@ impl Running {
             health: HashMap::new(),
             overrides: HashMap::new(),
             discovery: Default::default(),
+            traffic: Traffic::default(),
         };
         set(&mut remembered);
         let gateway = runtime.block_on(async { Gateway::start(WORKERS, remembered) }).expect("workers start");

@@ -47,7 +47,7 @@ fn head(app: &App, status: &UpstreamStatus, area: Rect) -> Vec<Line<'static>> {
     if let Some(trouble) = &status.trouble {
         lines.extend(indented(theme, Tone::Bad, &format!("✗ {trouble}"), 1, width));
     }
-    if status.queued > 0 || status.requests_max.is_some() {
+    if status.queued > 0 || status.requests_max.is_some() || status.queue_timeouts > 0 || status.hedges > 0 {
         lines.extend(labelled(theme, "load", &load_words(app, status), width));
     }
     if let Some(discovery) = &status.discovery {
@@ -84,15 +84,17 @@ fn trend(app: &App, name: &str) -> Line<'static> {
 }
 
 fn load_words(app: &App, status: &UpstreamStatus) -> String {
-    let in_flight: u64 = status.endpoints.iter().map(|endpoint| u64::from(endpoint.in_flight)).sum();
-    let limit = status
-        .requests_max
-        .map(|max| format!("{} of {} requests allowed in flight now", text::count(in_flight), text::count(max.into())));
+    let limit = status.requests_max.map(|max| {
+        let now = text::count(status.requests.into());
+        format!("{now} of {} requests allowed in flight now", text::count(max.into()))
+    });
     let object = app.live.object(Kind::Upstream, &status.name);
     let room = object.and_then(|object| object.pointer("/limits/queue")).and_then(Json::as_u64).unwrap_or(200);
     let mark = if status.queued > 0 { "! " } else { "" };
     let queue = format!("{mark}{} wait for a place, {} may", text::count(status.queued.into()), text::count(room));
-    limit.into_iter().chain([queue]).collect::<Vec<_>>().join(" · ")
+    let vain = (status.queue_timeouts > 0).then(|| format!("{} waited in vain", text::count(status.queue_timeouts)));
+    let hedges = (status.hedges > 0).then(|| format!("{} second copies sent", text::count(status.hedges)));
+    [limit, Some(queue), vain, hedges].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// All about the endpoint under the cursor: on a narrow terminal most columns are dropped.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What may be typed after `key`.
+//! What may be typed after `key`. A secret is never among it: keys come from files or are made by the daemon.
 
 use std::path::PathBuf;
 

@@ -54,6 +54,15 @@ pub(super) const BALANCE: &[Doc] = &[
     .unit("105% to 1000%")
     .default("empty: no bound")
     .example("125%"),
+    Doc::new(
+        "hash.points",
+        "ring points",
+        Entry::Whole,
+        "For ring: points of an endpoint of average weight. With 160 ketama clients agree; more spread more evenly.",
+    )
+    .unit("40 to 10000")
+    .default("160")
+    .example("3200"),
 ];
 
 pub(super) const ENDPOINT: &[Doc] = &[
