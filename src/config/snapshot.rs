@@ -137,7 +137,7 @@ pub struct Upstream {
 impl Upstream {
     /// Where in the list the endpoint of a session stands now.
     pub fn find_place(&self, place: Place) -> Option<usize> {
-        let is_it = |endpoint: &Arc<Endpoint>| endpoint.identity() == place.identity;
+        let is_it = |endpoint: &Arc<Endpoint>| endpoint.identity == place.identity;
         let hint = place.hint as usize;
         if self.endpoints.get(hint).is_some_and(is_it) {
             return Some(hint);
@@ -147,7 +147,7 @@ impl Upstream {
 
     /// What is remembered of the endpoint at `at` of the list.
     pub fn place_of(&self, at: usize) -> Option<Place> {
-        let identity = self.endpoints.get(at)?.identity();
+        let identity = self.endpoints.get(at)?.identity;
         Some(Place { identity, hint: u32::try_from(at).unwrap_or(u32::MAX) })
     }
 }

@@ -184,7 +184,7 @@ mod tests {
                 fields.push(b"x-side", tester.as_bytes());
             }
             let source = IpAddr::from([127, 0, 0, 1]);
-            let seen = Seen { fields: &fields, path: b"/", query: None, source };
+            let seen = Seen { fields: &fields, path: b"/", query: None, source, certificate: None };
             assert_eq!(split.choose(&seen, 7, || kept), Some(Turn { side, why }), "{row}");
         }
     }

@@ -28,6 +28,8 @@ pub struct Seen<'a> {
     pub path: &'a [u8],
     pub query: Option<&'a [u8]>,
     pub source: IpAddr,
+    /// The fingerprint of the client's certificate, if it showed one.
+    pub certificate: Option<&'a [u8]>,
 }
 
 impl Part {
@@ -36,8 +38,7 @@ impl Part {
         let found = match self {
             Self::SourceIp => return Some(Cow::Owned(source(seen.source))),
             Self::Path => Some(seen.path),
-            // No listener asks clients for one yet.
-            Self::ClientCertificate => None,
+            Self::ClientCertificate => seen.certificate,
             Self::Header(name) => seen.fields.named(name).next(),
             Self::Cookie(name) => cookies(seen.fields, name).next(),
             Self::Query(name) => parameter(seen.query.unwrap_or_default(), name),
@@ -124,6 +125,7 @@ mod tests {
             path: b"/orders",
             query: Some(b"x=1&us%65r=ana&user=bo&n"),
             source: source.parse().unwrap(),
+            certificate: None,
         };
         let name = |text: &str| text.as_bytes().into();
         for (part, want) in [

@@ -219,6 +219,7 @@ fn explain_split(snapshot: &Snapshot, route: &Route, asked: &Asked, reply: &mut 
         path: asked.fields.text(asked.target.matched),
         query: asked.target.query.map(|span| asked.fields.text(span)),
         source: asked.client_ip,
+        certificate: None,
     };
     let kept = || forward::side_kept(snapshot, split, &asked.fields, clock::wall_ms() / 1000);
     let turn = split.choose(&seen, fastrand::u64(..), kept)?;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::forward::{Kept, Passage};
+use super::forward::{Admitted, Kept};
 use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
@@ -61,7 +61,7 @@ pub struct Journey {
     pub replied: Option<Instant>,
     pub in_flight: Option<InFlight>,
     /// Its place in the upstream; after `in_flight`, so that the endpoint has room when the next one is called.
-    pub passage: Passage,
+    pub admitted: Admitted,
     /// When the attempt began that was answered, if the endpoint is to be measured to the last byte.
     pub measured: Cell<Option<Instant>>,
     /// Nobody waits for it, so it is nobody's exchange and is not recorded.
@@ -103,7 +103,7 @@ impl Journey {
             bytes_out: 0,
             replied: None,
             in_flight: None,
-            passage: Passage::default(),
+            admitted: Admitted::default(),
             measured: Cell::new(None),
             is_copy: false,
         }
@@ -153,7 +153,7 @@ impl Journey {
             let endpoint = self.upstream().and_then(|upstream| upstream.endpoints.get(at));
             endpoint.map_or("?", |endpoint| &*endpoint.name)
         };
-        if let (Some(waited), Some(upstream)) = (self.passage.waited, self.upstream()) {
+        if let (Some(waited), Some(upstream)) = (self.admitted.waited, self.upstream()) {
             lines.push(format!("waited {} ms in the queue of {}", waited.as_millis(), upstream.name));
         }
         for attempt in &self.attempts {
@@ -221,7 +221,9 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
-        if !self.is_copy {
+        if self.is_copy {
+            super::forward::ended(self);
+        } else {
             self.finish();
         }
         let fields = std::mem::take(&mut self.x.request.fields);

@@ -4,22 +4,25 @@
 //! Whatever happens to it, it is recorded once, when it is dropped. It may live for days, so it holds its listener and
 //! its upstream and not the snapshot they came from.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
+use weirgate_store::model::URGENCY_DEFAULT;
 
-use super::forward::{Outcome, observe_passage};
+use super::forward::{Outcome, observe_passage, wait_in_turn};
 use super::journey::Attempt;
 use super::worker::{UpstreamMemory, Worker};
-use crate::balance::Choice;
+use crate::balance::{Candidate, Choice};
 use crate::clock::{self, Deadline};
 use crate::config::snapshot::{Listener, Upstream};
 use crate::exchange::{Presence, RequestId};
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
 use crate::upstream::endpoint::{Endpoint, InFlight};
+use crate::upstream::limits::OpenConnection;
 use crate::upstream::passive::Holds;
 use crate::upstream::retry::{self, Decision, Refusal, Tried};
 
@@ -46,6 +49,10 @@ pub(super) struct Passage {
     timings: Timings,
     pub(super) fault: Option<Fault>,
     in_flight: Option<InFlight>,
+    /// Its place among the connections to the upstream.
+    connection: Option<OpenConnection>,
+    /// Whether the last pick met an endpoint that only the limits keep from taking it.
+    met_full: bool,
 }
 
 impl Passage {
@@ -67,6 +74,8 @@ impl Passage {
             timings: Timings::default(),
             fault: None,
             in_flight: None,
+            connection: None,
+            met_full: false,
         }
     }
 
@@ -78,17 +87,71 @@ impl Passage {
         (upstream, memory)
     }
 
+    /// Picks an endpoint for a connection, within the limits and if need be after a wait in the queue of the upstream.
+    pub(super) async fn pick_in_turn(
+        &mut self,
+        upstream: &Upstream,
+        memory: &UpstreamMemory,
+    ) -> Result<Arc<Endpoint>, Fault> {
+        let overload = &upstream.overload;
+        if !overload.limits.counts_connections() {
+            let endpoint = self.pick(upstream, memory)?;
+            // Without limits it is only counted.
+            self.connection = overload.open(&endpoint);
+            return Ok(endpoint);
+        }
+        let is_first = self.attempts.is_empty();
+        if (!is_first || overload.load.queue.waiting() == 0)
+            && let Some(endpoint) = self.take(upstream, memory)?
+        {
+            return Ok(endpoint);
+        }
+        if !is_first {
+            return Err(self.nobody(upstream));
+        }
+        let (worker, began) = (Rc::clone(&self.worker), clock::now());
+        let wait = wait_in_turn(upstream, &worker, URGENCY_DEFAULT, Duration::ZERO, || self.take(upstream, memory));
+        let taken = Box::pin(wait).await;
+        self.time(Stage::Queue, began);
+        taken
+    }
+
+    /// An endpoint with a place for one more connection, if there is one.
+    fn take(&mut self, upstream: &Upstream, memory: &UpstreamMemory) -> Result<Option<Arc<Endpoint>>, Fault> {
+        self.connection = None;
+        self.met_full = false;
+        let endpoint = match self.pick(upstream, memory) {
+            Ok(endpoint) => endpoint,
+            Err(_) if self.met_full && self.attempts.is_empty() => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        self.connection = upstream.overload.open(&endpoint);
+        if self.connection.is_none() {
+            // The last place went to another one meanwhile.
+            self.attempts.pop();
+            self.in_flight = None;
+            return Ok(None);
+        }
+        Ok(Some(endpoint))
+    }
+
     /// Picks an endpoint that was not tried yet, and counts the passage as in flight to it.
     pub(super) fn pick(&mut self, upstream: &Upstream, memory: &UpstreamMemory) -> Result<Arc<Endpoint>, Fault> {
         let tried: SmallVec<[usize; 4]> = self.attempts.iter().map(|attempt| attempt.choice.index).collect();
+        let met_full = Cell::new(false);
         let view = |at: usize| {
-            let endpoint = upstream.endpoints.get(at);
-            let mut candidate = endpoint.map(|endpoint| endpoint.seen(Holds::Ignored)).unwrap_or_default();
+            let Some(endpoint) = upstream.endpoints.get(at) else { return Candidate::default() };
+            let mut candidate = endpoint.seen(Holds::Ignored);
             candidate.usable &= !tried.contains(&at);
+            if candidate.usable && !upstream.overload.may_open(endpoint) {
+                met_full.set(true);
+                candidate.usable = false;
+            }
             candidate
         };
         let ask = self.worker.ask(self.presence.client.get().ip().to_canonical());
         let choice = upstream.balance.pick(&memory.turns, &ask, view);
+        self.met_full = met_full.get();
         let choice: Choice = choice.ok_or_else(|| self.nobody(upstream))?;
         let endpoint = upstream.endpoints.get(choice.index).ok_or(Fault::Internal("picked past the end"))?;
         self.attempts.push(Attempt { choice, fault: None, note: None });

@@ -107,8 +107,7 @@ async fn by_first_message(
 async fn reach(passage: &mut Passage, upstream: Arc<Upstream>) -> Result<(TcpStream, Arc<Endpoint>), Fault> {
     let (upstream, memory) = passage.lead_to(upstream);
     loop {
-        // Limits on connections to the upstream and to the endpoint belong here, around the pick and the connection.
-        let endpoint = passage.pick(&upstream, &memory)?;
+        let endpoint = passage.pick_in_turn(&upstream, &memory).await?;
         let began = clock::now();
         let deadline = passage.worker.deadlines.guard(upstream.connect);
         let failed = match connect(endpoint.address, &deadline).await {

@@ -214,11 +214,6 @@ impl Endpoint {
         Self { priority, zone: zone.map(Arc::from), ..self }
     }
 
-    /// Who it is, on every node and after every restart.
-    pub fn identity(&self) -> u64 {
-        self.identity
-    }
-
     /// Whether it goes on serving a client that it served before: also while it drains and at weight 0, which keep new
     /// clients away, and never while it is down or in maintenance.
     pub fn keeps_clients(&self) -> bool {

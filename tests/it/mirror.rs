@@ -2,8 +2,6 @@
 //! Copies of requests: what they carry, which requests get one, and that nothing that happens to a copy touches the
 //! client.
 
-use std::time::Duration;
-
 use weirgate::observe::Copied;
 
 use crate::support::client::{get, values};
@@ -116,27 +114,37 @@ fn a_body_that_breaks_off_is_not_copied() {
     assert_eq!(mirror.connections(), 0);
 }
 
-/// Rows: a mirror that nobody answers at, that hangs, and that breaks off. The client sees none of it.
+/// Rows: a mirror that nobody answers at, and one that breaks off. The client sees none of it.
 #[test]
 fn a_mirror_in_trouble_touches_no_client() {
-    let (main, hung) = (Origin::plain(), Origin::serving(|peer| peer.hold()));
+    let main = Origin::plain();
     let closing = Origin::serving(|peer| _ = peer.head());
-    for mirror in [Origin::absent(), hung.address(), closing.address()] {
+    for mirror in [Origin::absent(), closing.address()] {
         let gateway = Running::start(&config(&main, mirror, ""));
         let mut client = gateway.connect();
-        let began = weirgate::clock::now();
-        for _ in 0..300 {
+        for _ in 0..200 {
             client.say(get("/"));
             assert_eq!(client.reply().text(), "ok");
         }
-        let took = weirgate::clock::now() - began;
-        assert!(took < Duration::from_secs(10), "300 requests took {took:?} beside {mirror}");
-        wait_until("all copies are over", || count(&gateway, Copied::Failed) + count(&gateway, Copied::Skipped) == 300);
-        if mirror == hung.address() {
-            assert!(count(&gateway, Copied::Skipped) > 0, "more than may be under way");
-        }
-        assert!(gateway.failures().is_empty(), "{:?}", gateway.failures());
+        let over = || count(&gateway, Copied::Failed) + count(&gateway, Copied::Skipped);
+        wait_until("all copies are over", || over() == 200);
+        assert!(count(&gateway, Copied::Failed) > 0 && gateway.failures().is_empty(), "{:?}", gateway.failures());
     }
+}
+
+/// A mirror that hangs holds up its copies and nothing else, and only so many of them.
+#[test]
+fn a_mirror_that_hangs_is_passed_over() {
+    let (main, hung) = (Origin::plain(), Origin::serving(|peer| peer.hold()));
+    let gateway = Running::start(&config(&main, hung.address(), "").replace("300ms", "1h"));
+    let mut client = gateway.connect();
+    wait_until("more than may be under way", || {
+        client.say(get("/"));
+        assert_eq!(client.reply().text(), "ok");
+        count(&gateway, Copied::Skipped) > 0
+    });
+    assert_eq!(count(&gateway, Copied::Sent) + count(&gateway, Copied::Failed), 0);
+    assert!(gateway.failures().is_empty(), "{:?}", gateway.failures());
 }
 
 #[test]

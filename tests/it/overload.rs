@@ -405,3 +405,33 @@ fn explain_says_what_the_limits_would_say() {
         assert_eq!(served.join().unwrap(), 200);
     });
 }
+
+/// A TCP connection over the limit waits like a request, and gets the place of one that ends.
+#[test]
+fn a_tcp_connection_waits_in_the_same_queue() {
+    let origin = Origin::serving(|peer| {
+        while let Some(bytes) = peer.take(1) {
+            peer.say(bytes);
+        }
+    });
+    let gateway = Running::start(&format!(
+        "[listeners.raw]\naddress = \"127.0.0.1:0\"\nprotocol = \"tcp\"\nupstream = \"shop\"\n\
+         {}limits = {{ connections = 1, queue = 1, queue_timeout = \"20s\" }}\n",
+        upstream("shop", &[origin.address()])
+    ));
+    let raw = gateway.gateway.bound("raw").unwrap();
+    let mut first = Client::to(raw);
+    first.say("x");
+    assert_eq!(first.take_to("x"), "x");
+    assert_eq!(shop(&gateway).connections, 1);
+    let mut second = Client::to(raw);
+    second.say("y");
+    wait_for_queue(&gateway, 1);
+    Client::to(raw).expect_closed("the queue is full");
+    gateway.failure("queue-full");
+    drop(first);
+    assert_eq!(second.take_to("y"), "y");
+    assert_eq!(origin.connections(), 2);
+    drop(second);
+    wait_until("every place is given back", || shop(&gateway).connections == 0);
+}

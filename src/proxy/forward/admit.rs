@@ -5,10 +5,8 @@
 //! room; if there is none it waits in the upstream's queue until one is called out for it, its time is over, or its
 //! client is gone. Whoever already holds a place (a retry) never waits for another: that would hold up the rest.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use weirgate_store::wire::{Event, ExplainStep};
@@ -17,6 +15,7 @@ use super::super::journey::Journey;
 use super::super::worker::UpstreamMemory;
 use super::attempt::Attempts;
 use super::pick::pick;
+use super::turn;
 use crate::balance::Choice;
 use crate::clock;
 use crate::config::snapshot::Upstream;
@@ -25,20 +24,16 @@ use crate::observe::Stage;
 use crate::upstream::breaker::{Admission, Ending, Probe, Transition};
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::limits::{Overload, Place};
-use crate::upstream::queue::Waiter;
 
 /// Endpoints that filled up between being picked and being taken, before a request goes back to the queue.
 const RACES_MAX: u32 = 3;
-
-/// How often the first in the queue looks by itself: an endpoint may have come back, or a limit risen.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The urgency of what nobody waits for (RFC 9218 section 4.1).
 const URGENCY_LAST: u8 = 7;
 
 /// What an exchange holds of its upstream while it is under way.
 #[derive(Debug, Default)]
-pub struct Passage {
+pub struct Admitted {
     place: Option<Place>,
     probe: Option<Probe>,
     /// How long it waited in the queue.
@@ -54,7 +49,7 @@ pub(super) fn enter(journey: &mut Journey, upstream: &Upstream) -> Result<(), Fa
     match breaker.admit(clock::since_start_ns()) {
         Admission::Pass => Ok(()),
         Admission::Probe(probe) => {
-            journey.passage.probe = Some(probe);
+            journey.admitted.probe = Some(probe);
             Ok(())
         }
         Admission::Refuse { left } => {
@@ -75,7 +70,7 @@ pub(super) fn leave(journey: &mut Journey, upstream: &Upstream, outcome: Result<
         Err(_) => return,
     };
     let breaker = &upstream.overload.load.breaker;
-    let turned = match journey.passage.probe.take() {
+    let turned = match journey.admitted.probe.take() {
         Some(probe) => probe.end(rules, ending, clock::since_start_ns()),
         // Time is needed only to count: nothing to look up while all is well.
         None if ending == Ending::Good && rules.percent == 0 => breaker.observe(rules, ending, 0),
@@ -137,7 +132,7 @@ fn take(
 ) -> Result<Option<(Choice, InFlight)>, Fault> {
     let (limits, load) = (&upstream.overload.limits, &upstream.overload.load);
     let most = load.requests_max(limits);
-    if journey.passage.place.is_none() && load.requests() >= most {
+    if journey.admitted.place.is_none() && load.requests() >= most {
         return Ok(None);
     }
     for _ in 0..RACES_MAX {
@@ -147,9 +142,9 @@ fn take(
             Err(_) if attempts.tried.is_empty() && attempts.met_full.get() => break,
             Err(fault) => return Err(fault),
         };
-        if journey.passage.place.is_none() {
+        if journey.admitted.place.is_none() {
             let Some(place) = load.take(most) else { return Ok(None) };
-            journey.passage.place = Some(place);
+            journey.admitted.place = Some(place);
         }
         let live = &endpoint_of(upstream, choice)?.live;
         if let Some(in_flight) = live.try_begin(limits.requests_of(live), clock::since_start_ns()) {
@@ -157,7 +152,7 @@ fn take(
         }
     }
     if attempts.tried.is_empty()
-        && let Some(place) = journey.passage.place.take()
+        && let Some(place) = journey.admitted.place.take()
     {
         place.give_back();
     }
@@ -185,85 +180,21 @@ async fn wait(
     memory: &UpstreamMemory,
     attempts: &Attempts,
 ) -> Result<(Choice, InFlight), Fault> {
-    let (limits, load) = (&upstream.overload.limits, &upstream.overload.load);
-    let Some(waiter) = load.queue.join(urgency(journey), limits.queue) else {
-        let (upstream_name, waiting) = (Arc::clone(&upstream.name), load.queue.waiting());
-        return Err(Fault::QueueFull { upstream: upstream_name, reason: fullness(upstream), waiting });
-    };
+    let (worker, urgency) = (Rc::clone(&journey.worker), urgency(journey));
+    let before = journey.admitted.waited.unwrap_or_default();
     let began = clock::now();
-    let before = journey.passage.waited.unwrap_or_default();
-    let outcome = turn(journey, upstream, memory, attempts, &waiter, limits.patience.saturating_sub(before)).await;
-    let waited = clock::now().saturating_duration_since(began);
-    journey.time(Stage::Queue, began, began + waited);
-    journey.passage.waited = Some(before + waited);
-    drop(waiter);
-    let is_timeout = matches!(outcome, Err(Fault::QueueTimeout { .. }));
-    load.queue.note(waited, is_timeout);
-    let taken = outcome?;
-    if load.queue.waiting() > 0 && load.requests() < load.requests_max(limits) {
-        // Whatever made this place may have made more.
-        load.queue.call();
+    let taken = turn::wait(upstream, &worker, urgency, before, || take(journey, upstream, memory, attempts)).await;
+    let now = clock::now();
+    journey.time(Stage::Queue, began, now);
+    if !matches!(taken, Err(Fault::QueueFull { .. })) {
+        journey.admitted.waited = Some(before + now.saturating_duration_since(began));
     }
-    if upstream.overload.breaker.is_some() && journey.passage.probe.is_none() {
+    let taken = taken?;
+    if journey.admitted.probe.is_none() {
+        // It may have opened meanwhile.
         enter(journey, upstream)?;
     }
     Ok(taken)
-}
-
-/// Ends when this waiter has a place, or when it has waited long enough.
-async fn turn(
-    journey: &mut Journey,
-    upstream: &Upstream,
-    memory: &UpstreamMemory,
-    attempts: &Attempts,
-    waiter: &Waiter<'_>,
-    patience: Duration,
-) -> Result<(Choice, InFlight), Fault> {
-    let mut over = pin!(tokio::time::sleep(patience));
-    let mut looks = tokio::time::interval(LOOK_EVERY);
-    // Its first tick comes at once: a place may have become free before this one was in the line.
-    loop {
-        let event = poll_fn(|cx| {
-            if waiter.poll_called(cx).is_ready() {
-                return Poll::Ready(Wake::Called);
-            }
-            if over.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Wake::Over);
-            }
-            looks.poll_tick(cx).map(|_| Wake::Look)
-        })
-        .await;
-        if event == Wake::Look && !waiter.is_first() {
-            continue;
-        }
-        if let Some(taken) = take(journey, upstream, memory, attempts)? {
-            return Ok(taken);
-        }
-        if event == Wake::Over {
-            let (upstream_name, waited) = (Arc::clone(&upstream.name), patience);
-            return Err(Fault::QueueTimeout { upstream: upstream_name, reason: fullness(upstream), waited });
-        }
-        if upstream.overload.limits.counts_connections() {
-            ask_for_connection(journey, upstream, waiter);
-        }
-    }
-}
-
-/// Why a waiter looks for a place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wake {
-    Called,
-    Look,
-    Over,
-}
-
-/// What is free may be a connection that another worker keeps. It is asked to give one up, and meanwhile the place is
-/// for whoever waits on that worker.
-#[cold]
-fn ask_for_connection(journey: &Journey, upstream: &Upstream, waiter: &Waiter<'_>) {
-    upstream.overload.load.want();
-    journey.worker.shared.wanted.notify_waiters();
-    waiter.pass_on();
 }
 
 /// How urgent a request is: as its consumer is, else as its route is.
@@ -274,32 +205,6 @@ fn urgency(journey: &Journey) -> u8 {
     let consumer = journey.consumer.as_ref().and_then(|consumer| consumer.urgency);
     consumer.or_else(|| journey.route().map(|route| route.urgency)).unwrap_or_default()
 }
-
-/// What of an upstream is full, for the operator.
-fn fullness(upstream: &Upstream) -> String {
-    let (limits, load) = (&upstream.overload.limits, &upstream.overload.load);
-    let most = load.requests_max(limits);
-    if load.requests() >= most {
-        return format!("{} of {most} requests are in flight", load.requests());
-    }
-    if load.connections() >= limits.connections {
-        return format!("{} of {} connections are open", load.connections(), limits.connections);
-    }
-    let line = |endpoint: &Arc<Endpoint>| {
-        let live = &endpoint.live;
-        let (requests, connections) = (limits.requests_of(live), limits.connections_of(live));
-        if live.in_flight() >= requests {
-            return Some(format!("{} has {} of {requests} requests", endpoint.name, live.in_flight()));
-        }
-        let open = live.load.connections();
-        (open >= connections).then(|| format!("{} has {open} of {connections} connections", endpoint.name))
-    };
-    let full: Vec<_> = upstream.endpoints.iter().filter_map(line).take(FULL_LISTED_MAX).collect();
-    if full.is_empty() { "it was until just now".to_owned() } else { full.join(", ") }
-}
-
-/// Full endpoints that a fault names.
-const FULL_LISTED_MAX: usize = 8;
 
 /// What the breaker and the limits would say to a request now; nothing where there are none.
 pub(in super::super) fn explain(upstream: &Upstream) -> Result<Option<ExplainStep>, Fault> {
@@ -314,7 +219,7 @@ pub(in super::super) fn explain(upstream: &Upstream) -> Result<Option<ExplainSte
     }
     let (waiting, most) = (load.queue.waiting(), load.requests_max(limits));
     let decision = if waiting > 0 || load.requests() >= most {
-        format!("waits in the queue of {}, up to {:?}: {}", upstream.name, limits.patience, fullness(upstream))
+        format!("waits in the queue of {}, up to {:?}: {}", upstream.name, limits.patience, turn::fullness(upstream))
     } else {
         "there is a place".to_owned()
     };
@@ -351,7 +256,7 @@ pub(super) fn second(
 /// A place that was taken and could not be used goes back to those who wait.
 pub(super) fn step_back(journey: &mut Journey) {
     journey.in_flight = None;
-    journey.passage.place = None;
+    journey.admitted.place = None;
 }
 
 /// An attempt was given up for another one, so its endpoint has room.

@@ -5,7 +5,8 @@
 //! whether it takes a request now, `attempt` tries endpoints until one answers or another try cannot help, `pick` says
 //! which endpoint, `hedge` runs one attempt and what may run beside it, `connect` gets a connection and sends what `head`
 //! or (over HTTP/2) `pseudo` wrote and the body that `replay` gives it, `outcome` tells everyone who learns from it how it
-//! went, and `measure` how long it took. `mirror` sends a copy elsewhere, beside all that.
+//! went, and `measure` how long it took. `turn` is the wait in the queue of a full upstream. `mirror` sends a copy
+//! elsewhere, beside all that.
 
 mod admit;
 
@@ -33,6 +34,8 @@ mod side;
 
 mod sticky;
 
+mod turn;
+
 use std::time::Instant;
 
 use super::http::RequestBody;
@@ -44,7 +47,7 @@ use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
 use crate::upstream::transport::Speech;
 
-pub(super) use admit::{Passage, explain as explain_limits};
+pub(super) use admit::{Admitted, explain as explain_limits};
 pub(super) use head::render;
 pub(super) use measure::ended;
 pub use mirror::{COPIES_MAX, COPY_BYTES_MAX, UnderWay};
@@ -53,6 +56,7 @@ pub(super) use pick::nobody_of;
 pub use replay::Sendable;
 pub use sticky::Kept;
 pub(super) use sticky::{answered, choose as choose_kept, read as read_kept, side as side_kept};
+pub(super) use turn::wait as wait_in_turn;
 
 /// What came back.
 #[derive(Debug)]

@@ -28,8 +28,13 @@ pub(super) fn choose(journey: &mut Journey) -> Result<Arc<Upstream>, Fault> {
 /// Takes a side of the split.
 fn turn(journey: &mut Journey, split: &Split) -> Option<u32> {
     let request = &journey.x.request;
-    let seen =
-        Seen { fields: &request.fields, path: request.matched(), query: request.query(), source: journey.x.client_ip };
+    let seen = Seen {
+        fields: &request.fields,
+        path: request.matched(),
+        query: request.query(),
+        source: journey.x.client_ip,
+        certificate: journey.x.client.certificate.as_deref(),
+    };
     let seed = journey.worker.ask(journey.x.client_ip).seed;
     let kept = || sticky::side(&journey.snapshot, split, &request.fields, journey.worker.wall_s());
     let turn: Option<Turn> = split.choose(&seen, seed, kept);

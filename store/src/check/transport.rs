@@ -85,3 +85,7 @@ fn pins(findings: &mut Findings<'_>, pins: &[String], at: impl Fn(usize) -> Stri
         }
     }
 }
+
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod tests;
