@@ -111,6 +111,12 @@ pub enum Fault {
     Stale { endpoint: Arc<str>, sent: Sent },
     #[error("endpoint {endpoint} closed the connection before a byte of reply; {}", sent.words())]
     Closed { endpoint: Arc<str>, sent: Sent },
+    #[error("endpoint {endpoint} refused the request before it looked at it (HTTP/2 REFUSED_STREAM)")]
+    StreamRefused { endpoint: Arc<str> },
+    #[error("endpoint {endpoint} reset the stream before a reply ({reason}); {}", sent.words())]
+    StreamReset { endpoint: Arc<str>, reason: Arc<str>, sent: Sent },
+    #[error("upstream {upstream} speaks HTTP/2 to its endpoints, and {what} passes only over HTTP/1.1")]
+    OnlyHttp1 { upstream: Arc<str>, what: &'static str },
     #[error("endpoint {endpoint} did not answer in {after:?}; {}", sent.words())]
     ReplyTimeout { endpoint: Arc<str>, after: Duration, sent: Sent },
     #[error("endpoint {endpoint} did not answer in the {after:?} that one try may take")]
@@ -199,6 +205,9 @@ impl Fault {
             Self::ConnectTimeout { .. } => facts(504, Endpoint, Safe, "connect-timeout", "Gateway timeout"),
             Self::Stale { sent, .. } => facts(502, Endpoint, sent.retry(), "stale-connection", "Bad gateway"),
             Self::Closed { sent, .. } => facts(502, Endpoint, sent.retry(), "endpoint-closed", "Bad gateway"),
+            Self::StreamRefused { .. } => facts(502, Endpoint, Safe, "stream-refused", "Bad gateway"),
+            Self::StreamReset { sent, .. } => facts(502, Endpoint, sent.retry(), "stream-reset", "Bad gateway"),
+            Self::OnlyHttp1 { .. } => facts(501, Operator, Never, "only-http1", "Not implemented"),
             Self::ReplyTimeout { sent, .. } => facts(504, Endpoint, sent.retry(), "reply-timeout", "Gateway timeout"),
             Self::TryTimeout { .. } => facts(504, Endpoint, Retry::Idempotent, "try-timeout", "Gateway timeout"),
             Self::QueueFull { .. } => facts(503, Operator, Never, "queue-full", "Service unavailable"),

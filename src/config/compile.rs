@@ -19,6 +19,8 @@ mod split;
 
 mod sticky;
 
+mod transport;
+
 mod upstream;
 
 use std::collections::HashMap;
@@ -59,7 +61,7 @@ pub struct Given<'a> {
 pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapshot, Vec<Problem>> {
     let mut problems = Problems::default();
     let certificates = listener::certificates(model, given, &mut problems);
-    let (upstreams, indices) = upstream::upstreams(model, given);
+    let (upstreams, indices) = upstream::upstreams(model, &certificates, given, &mut problems);
     let listeners = listener::listeners(model, &certificates, &indices, given, &mut problems);
     let named = policy::named(model, given, &mut problems);
     let limits = policy::limits(&named);

@@ -23,6 +23,7 @@ use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
 use crate::upstream::limits::Overload;
 use crate::upstream::sticky::{Place, Sticky};
+use crate::upstream::transport::Transport;
 use crate::upstream::{outlier, retry};
 
 pub use super::traffic::{Canary, Mirror, Side, Split, Turn};
@@ -100,6 +101,8 @@ pub struct Route {
     pub split: Option<Box<Split>>,
     pub mirror: Option<Box<Mirror>>,
     pub max_body: Option<u64>,
+    /// Whether CONNECT passes.
+    pub connect: bool,
     pub meter: Arc<Meter>,
 }
 
@@ -115,6 +118,8 @@ pub struct Upstream {
     pub endpoint_meters: Vec<Arc<Meter>>,
     /// Which of them are written, and where the others come from.
     pub membership: Membership,
+    /// How its endpoints are spoken to.
+    pub transport: Arc<Transport>,
     pub retry: retry::Rules,
     pub overload: Overload,
     pub connect: Duration,

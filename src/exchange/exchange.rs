@@ -13,6 +13,8 @@ use super::{Presence, Request};
 #[derive(Clone, Debug)]
 pub struct Client {
     pub peer: SocketAddr,
+    /// The address it connected to.
+    pub local: SocketAddr,
     pub origin: Origin,
     /// Name of the listener.
     pub listener: Arc<str>,
@@ -36,7 +38,9 @@ impl Client {
     pub fn of(presence: Rc<Presence>, scheme: Scheme) -> Self {
         let (peer, listener) = (presence.client.get(), Arc::clone(&presence.listener));
         let origin = Origin::of(peer, scheme);
-        Self { peer, origin, listener, scheme, server_name: None, certificate: None, trusted: false, presence }
+        // Whoever accepted it says more.
+        let local = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+        Self { peer, local, origin, listener, scheme, server_name: None, certificate: None, trusted: false, presence }
     }
 }
 

@@ -90,8 +90,10 @@ async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, presence: Rc<Presenc
     if listener.proxy_protocol && !Box::pin(introduce(&worker, &listener, &presence, &stream)).await {
         return;
     }
+    let local = stream.local_addr().unwrap_or(listener.address);
     let client = |scheme, server_name| Client {
         server_name,
+        local,
         trusted: listener.trusts(presence.client.get().ip().to_canonical()),
         ..Client::of(Rc::clone(&presence), scheme)
     };

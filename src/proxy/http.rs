@@ -80,14 +80,21 @@ fn find_route(journey: &mut Journey) -> Result<(), Fault> {
     };
     match journey.snapshot.table.find(&query) {
         Found::Hit(index, _captures) => journey.route = Some(*index),
+        _ if request.method == http::Method::CONNECT => return Err(NO_CONNECT),
         Found::Method(allowed) => {
             let allowed: Vec<&str> = allowed.iter().map(http::Method::as_str).collect();
             return Err(Fault::Method { allowed: allowed.join(", ") });
         }
         Found::Miss => return Err(Fault::NoRoute),
     }
+    if journey.x.request.method == http::Method::CONNECT && !journey.route().is_some_and(|route| route.connect) {
+        return Err(NO_CONNECT);
+    }
     Ok(())
 }
+
+/// Unless a route says otherwise.
+const NO_CONNECT: Fault = Fault::Malformed("CONNECT is not served here");
 
 fn limit_body<B: RequestBody>(journey: &Journey, body: &B) -> Result<(), Fault> {
     let listener = journey.snapshot.listeners.get(&journey.x.client.listener).map(|listener| listener.body);

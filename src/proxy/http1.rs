@@ -181,7 +181,9 @@ fn begin(
         if line.version == Version::Http10 {
             protocol = Protocol::Http10;
         }
-        let framing = codec::request_framing(&method, line.version, &fields)?;
+        let mut framing = codec::request_framing(&method, line.version, &fields)?;
+        // What a client sends behind a CONNECT that is refused may not be HTTP.
+        framing.keep_alive &= method != Method::CONNECT;
         raw = line.target;
         let version = if line.version == Version::Http10 { ::http::Version::HTTP_10 } else { ::http::Version::HTTP_11 };
         let target = target::http1(version, &method, line.target, &mut fields)?;

@@ -35,4 +35,6 @@ pub mod tunnel;
 
 pub mod udp;
 
+pub mod warm;
+
 pub mod worker;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A connection that was upgraded: bytes pass both ways until both sides are done or nothing passes for too long.
+//! A connection that was upgraded, or opened by CONNECT: bytes pass both ways until both sides are done or nothing passes
+//! for too long.
 
 use std::io;
 use std::rc::Rc;
@@ -21,9 +22,12 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply: Reply<B>) {
     let Some(tunnel) = reply.tunnel.take() else { return };
     let mut head = Vec::new();
-    codec::reply_line(&mut head, reply.status);
+    let status = reply.status;
+    codec::reply_line(&mut head, status);
     codec::fields(&mut head, &reply.fields);
-    head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    if status == 101 {
+        head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    }
     codec::end_head(&mut head);
     let written = side.write_all(&head, &tunnel.leftover).await;
     drop(reply);
@@ -37,13 +41,13 @@ pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply
         return;
     };
     let mut endpoint = tunnel.stream;
-    if endpoint.write_all(&early).await.is_err() {
+    if endpoint.write_all(&early).await.is_err() || endpoint.flush().await.is_err() {
         return;
     }
     let listener = journey.snapshot.listeners.get(&journey.x.client.listener);
     let patience = listener.map_or(IDLE, |listener| listener.tunnel);
     let presence = Rc::clone(&journey.x.client.presence);
-    presence.protocol.set("websocket");
+    presence.protocol.set(if status == 101 { "websocket" } else { "connect" });
     *presence.endpoint.borrow_mut() = journey.destination();
     let idle = journey.worker.deadlines.guard(patience);
     if let Some(in_flight) = &journey.in_flight {

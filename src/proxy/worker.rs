@@ -28,7 +28,7 @@ use crate::protocol::buffers::Buffers;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::hedge::Recent;
 use crate::upstream::latency;
-use crate::upstream::pool::{self, IDLE_PER_ENDPOINT_MAX, Pool, PoolLimits};
+use crate::upstream::pool::{self, Pool};
 use crate::upstream::retry::RetryBudget;
 
 /// How often unused connections to endpoints are looked through.
@@ -187,14 +187,19 @@ impl Worker {
     /// The pool of an endpoint.
     pub fn pool_of(&self, upstream: &Upstream, endpoint: &Endpoint) -> Rc<Pool> {
         let mut all = self.pools.borrow_mut();
-        let new = || {
-            let limits = PoolLimits { idle_max: IDLE_PER_ENDPOINT_MAX, idle_age: upstream.idle };
-            let (deadlines, buffers) = (self.deadlines.clone(), self.pool_buffers.clone());
-            let pool = Pool::new(Arc::clone(&endpoint.name), endpoint.address, limits, deadlines, buffers);
-            pool.join(endpoint.live.id);
-            pool
-        };
-        Rc::clone(all.entry(endpoint.live.id).or_insert_with(new))
+        if let Some(pool) = all.get(&endpoint.live.id)
+            && Arc::ptr_eq(pool.transport(), &upstream.transport)
+        {
+            return Rc::clone(pool);
+        }
+        let (deadlines, buffers) = (self.deadlines.clone(), self.pool_buffers.clone());
+        let transport = Arc::clone(&upstream.transport);
+        let pool = Pool::new(Arc::clone(&endpoint.name), endpoint.address, transport, deadlines, buffers);
+        pool.join(endpoint.live.id);
+        if let Some(before) = all.insert(endpoint.live.id, Rc::clone(&pool)) {
+            before.close_all();
+        }
+        pool
     }
 
     /// Ends what is in flight to an endpoint, by its [`Live::id`](crate::upstream::endpoint::Live::id), and closes what

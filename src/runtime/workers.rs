@@ -16,7 +16,7 @@ use crate::listener::accept::accept;
 use crate::listener::socket::Sockets;
 use crate::proxy::census::{Census, Wanted};
 use crate::proxy::worker::{Shared, Worker};
-use crate::proxy::{connection, udp};
+use crate::proxy::{connection, udp, warm};
 
 /// Commands that wait for one worker. It is emptied between two polls, so this is never reached in practice.
 const COMMANDS_MAX: usize = 256;
@@ -150,6 +150,7 @@ async fn live(index: usize, shared: Arc<Shared>, mut queue: mpsc::Receiver<Comma
     let worker = Rc::new(Worker::new(index, shared, fastrand::u64(..)));
     tokio::task::spawn_local(worker.deadlines.clone().drive());
     tokio::task::spawn_local(Rc::clone(&worker).prune_pools());
+    tokio::task::spawn_local(warm::keep(Rc::clone(&worker)));
     let mut listeners: HashMap<Arc<str>, Rc<Notify>> = HashMap::new();
     while let Some(command) = queue.recv().await {
         match command {

@@ -1,17 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A TCP connection to an endpoint, within a time limit, or a sentence that says why there is none.
+//! A connection to an endpoint within a time limit, its TLS handshake included, or a sentence that says why there is
+//! none.
 //!
-//! It knows addresses, not endpoints: the pool turns its error into a fault with the endpoint's name.
+//! It knows addresses, not endpoints: the pool turns its error into a fault with the endpoint's name. Nothing of a
+//! request has left while it works, so whatever fails here may be tried again.
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use weirgate_store::model::ProxyProtocol;
 
+use super::pool::Named;
+use super::stream::Stream;
+use super::transport::{Speech, Transport};
 use crate::clock::Deadline;
+use crate::protocol::proxy_header;
+use crate::tls::originate::{self, Originate};
+
+/// What an endpoint of HTTP/2 agrees on by ALPN.
+pub const ALPN_H2: &[u8] = b"h2";
+
+/// What an endpoint of HTTP/1.1 agrees on by ALPN.
+pub const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -20,18 +35,79 @@ pub enum ConnectError {
     TimedOut,
     #[error("{}", cause(.0))]
     Failed(io::Error),
+    /// It opened, and what came then is not what was agreed on.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Connects to `address` before `deadline` passes. Small writes leave at once (TCP_NODELAY): a head waits for nothing.
 pub async fn connect(address: SocketAddr, deadline: &Deadline) -> Result<TcpStream, ConnectError> {
-    let mut connecting = pin!(TcpStream::connect(address));
-    let stream = poll_fn(|cx| match connecting.as_mut().poll(cx) {
-        Poll::Ready(result) => Poll::Ready(result.map_err(ConnectError::Failed)),
-        Poll::Pending => deadline.poll_expired(cx).map(|()| Err(ConnectError::TimedOut)),
-    })
-    .await?;
+    let connecting = pin!(TcpStream::connect(address));
+    let stream = within(deadline, connecting).await?.map_err(ConnectError::Failed)?;
     stream.set_nodelay(true).map_err(ConnectError::Failed)?;
     Ok(stream)
+}
+
+/// Connects and does all that comes before the first byte of HTTP.
+pub async fn open(
+    address: SocketAddr,
+    transport: &Transport,
+    named: Option<Named>,
+    deadline: &Deadline,
+) -> Result<Stream, ConnectError> {
+    let mut stream = connect(address, deadline).await?;
+    if let Some(version) = transport.proxy_header {
+        introduce(&mut stream, version, named, deadline).await?;
+    }
+    match &transport.tls {
+        None => Ok(Stream::Tcp(stream)),
+        // Boxed, so that a plain connection does not carry the room for a handshake.
+        Some(tls) => Box::pin(secure(stream, address, tls, transport.speech, deadline)).await,
+    }
+}
+
+/// Says who the client is, before anything else.
+async fn introduce(
+    stream: &mut TcpStream,
+    version: ProxyProtocol,
+    named: Option<Named>,
+    deadline: &Deadline,
+) -> Result<(), ConnectError> {
+    let mut header = Vec::new();
+    match named {
+        Some(named) => proxy_header::write(&mut header, version, named.source, named.destination),
+        None => proxy_header::write_local(&mut header, version),
+    }
+    within(deadline, pin!(stream.write_all(&header))).await?.map_err(ConnectError::Failed)
+}
+
+async fn secure(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: &Originate,
+    speech: Speech,
+    deadline: &Deadline,
+) -> Result<Stream, ConnectError> {
+    let shaking = pin!(tls.handshake(stream, address.ip()));
+    let shaken = within(deadline, shaking).await?;
+    let stream = shaken.map_err(|error| ConnectError::Refused(originate::explain(&error)))?;
+    let agreed = stream.get_ref().1.alpn_protocol();
+    if speech == Speech::Http2 && agreed != Some(ALPN_H2) {
+        let agreed = agreed.map_or_else(|| "nothing".into(), String::from_utf8_lossy);
+        let sentence =
+            format!("it does not speak HTTP/2 over TLS: it agreed to {agreed} by ALPN; use protocol \"https\"");
+        return Err(ConnectError::Refused(sentence));
+    }
+    Ok(Stream::Tls(Box::new(stream)))
+}
+
+/// What a future gives, unless the deadline passes first.
+pub(super) async fn within<F: Future>(deadline: &Deadline, mut future: Pin<&mut F>) -> Result<F::Output, ConnectError> {
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => deadline.poll_expired(cx).map(|()| Err(ConnectError::TimedOut)),
+    })
+    .await
 }
 
 /// What an operator can act on.

@@ -17,17 +17,18 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::Method;
 use http_body::Body;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 use super::limits::OpenConnection;
 use super::pool::{Open, Pool, Socket};
 use super::reply_body::ReplyBody;
+use super::stream::Stream;
 use super::upload::{Stopped, Upload};
 use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::protocol::http1::{
     Bad, Decoder, Framing, HeadLimits, HeadScanner, ReplyFraming, ReplyLine, parse_reply, reply_framing,
 };
+use crate::tls::originate;
 
 /// The first read, and every read while no more has ever come at once. Idle connections hold no buffer, so this costs
 /// memory only where something is being read.
@@ -85,7 +86,7 @@ pub struct Reply<B> {
 /// A connection that no longer speaks HTTP.
 #[derive(Debug)]
 pub struct Tunnel {
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What the endpoint has already sent.
     pub leftover: Bytes,
     /// Counts the connection until the tunnel is over.
@@ -160,24 +161,26 @@ impl Connection {
         self.socket.deadline.reset(if waiting.upload.is_held() { CONTINUE_WAIT } else { patience.reply });
         let outcome = poll_fn(|cx| waiting.poll(cx, &mut self, &mut on_informational)).await;
         let judged = outcome.and_then(|line| match reply_framing(method, &line, &waiting.fields) {
-            Ok(framing) => Ok((line, framing)),
+            Ok(framing) => Ok((line, framing, becomes_tunnel(method, line.status))),
             Err(bad) => Err(self.bad_reply(bad)),
         });
         match judged {
-            Ok((line, framing)) => Ok(self.answer(line, framing, waiting)),
+            Ok((line, framing, is_tunnel)) => Ok(self.answer(line, framing, is_tunnel, waiting)),
             Err(fault) => Err(SendError { fault, body: waiting.upload.into_untouched() }),
         }
     }
 
     /// The reply that has begun; its body goes on with the connection unless all of it is here.
-    fn answer<B>(mut self, line: ReplyLine, said: ReplyFraming, waiting: Waiting<'_, B>) -> Reply<B>
+    fn answer<B>(mut self, line: ReplyLine, said: ReplyFraming, is_tunnel: bool, waiting: Waiting<'_, B>) -> Reply<B>
     where
         B: Body<Data = Bytes, Error = Fault> + Unpin,
     {
-        let Waiting { mut upload, fields, patience, .. } = waiting;
+        let Waiting { mut upload, mut fields, patience, .. } = waiting;
         let ReplyFraming { framing, keep_alive } = said;
         let mut tunnel = None;
-        let body = if line.status == 101 {
+        let body = if is_tunnel {
+            // What follows is no body (RFC 9110 section 9.3.6).
+            fields.remove(Known::ContentLength);
             tunnel = Some(self.into_tunnel());
             ReplyBody::whole(Bytes::new(), None)
         } else if let (Some(len), true) = (self.has_whole(framing), upload.is_done()) {
@@ -288,7 +291,8 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
                         return Poll::Ready(Ok(line));
                     }
                 }
-                Poll::Ready(_) => return Poll::Ready(Err(self.closed(connection))),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Err(self.closed(connection))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.failed(connection, &error))),
                 Poll::Pending => ready!(self.poll_patience(cx, connection))?,
             }
         }
@@ -392,6 +396,17 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
         Ok(())
     }
 
+    /// What it means that nothing can be read before a final reply.
+    #[cold]
+    fn failed(&self, connection: &Connection, error: &io::Error) -> Fault {
+        match originate::refusal(error) {
+            Some(cause) if !self.has_answered && !connection.is_kept => {
+                Fault::Connect { endpoint: connection.endpoint(), cause }
+            }
+            _ => self.closed(connection),
+        }
+    }
+
     /// What it means that the endpoint closed before a final reply.
     #[cold]
     fn closed(&self, connection: &Connection) -> Fault {
@@ -402,6 +417,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Waiting<'_, B> {
             (false, false) => Fault::Closed { endpoint, sent },
         }
     }
+}
+
+/// Whether what follows such a reply is no HTTP any more. A 101 that nobody asked for has been refused before.
+fn becomes_tunnel(method: &Method, status: u16) -> bool {
+    status == 101 || (*method == Method::CONNECT && (200..300).contains(&status))
 }
 
 /// The idle limit in `Keep-Alive: timeout=N`, a second early, as the field is a promise only of the other side's clock.

@@ -22,6 +22,7 @@ pub mod health;
 
 pub mod hedge;
 
+pub mod http2;
 pub mod latency;
 
 pub mod limits;
@@ -43,6 +44,10 @@ pub mod retry;
 pub mod slow_start;
 
 pub mod sticky;
+
+pub mod stream;
+
+pub mod transport;
 
 mod upload;
 

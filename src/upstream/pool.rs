@@ -6,19 +6,19 @@
 //! first SYN to the close, whoever holds it.
 
 use std::cell::{Cell, RefCell};
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
-use super::connect::{ConnectError, connect};
+use super::connect::{self, ConnectError};
 use super::connection::Connection;
+use super::http2::Multiplexed;
 use super::limits::OpenConnection;
+use super::stream::{Liveness, Look, Stream};
+use super::transport::{Speech, Transport};
 use crate::clock::{Deadline, Deadlines};
 use crate::fault::Fault;
 
@@ -48,6 +48,22 @@ pub enum Reuse {
     Any,
     /// Only one so young, and looked at just now, that it cannot be about to die: the request must not run twice.
     Young,
+}
+
+/// Whether a connection that exists will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    Any,
+    /// One that is opened from now on: those that exist are not believed any more.
+    Fresh,
+}
+
+/// The client that a connection was named after, and the address it had connected to. Such a connection serves nobody
+/// else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
 }
 
 /// How a pool is bounded.
@@ -95,11 +111,14 @@ impl Buffers {
 pub struct Pool {
     endpoint: Arc<str>,
     address: SocketAddr,
-    limits: PoolLimits,
+    transport: Arc<Transport>,
     deadlines: Deadlines,
     buffers: Buffers,
     idle: RefCell<Vec<Idle>>,
+    multiplexed: Multiplexed,
     open: Rc<Cell<usize>>,
+    /// Connections that are being opened ahead of need.
+    warming: Cell<usize>,
     /// What the deadlines of its connections are cut by.
     group: Cell<u64>,
     /// Connections of an earlier generation are not taken back.
@@ -119,9 +138,10 @@ struct Idle {
 /// A socket with what it keeps for life.
 #[derive(Debug)]
 pub(super) struct Socket {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) deadline: Deadline,
     pub(super) open: Open,
+    pub(super) named: Option<Named>,
 }
 
 /// Counts one connection while it exists.
@@ -155,18 +175,20 @@ impl Pool {
     pub fn new(
         endpoint: Arc<str>,
         address: SocketAddr,
-        limits: PoolLimits,
+        transport: Arc<Transport>,
         deadlines: Deadlines,
         buffers: Buffers,
     ) -> Rc<Self> {
         Rc::new(Self {
             endpoint,
             address,
-            limits,
+            transport,
             deadlines,
             buffers,
             idle: RefCell::default(),
+            multiplexed: Multiplexed::default(),
             open: Rc::default(),
+            warming: Cell::new(0),
             group: Cell::new(0),
             generation: Cell::new(0),
             stated: Cell::new(None),
@@ -182,6 +204,37 @@ impl Pool {
     /// The buffers of the worker.
     pub(super) fn buffers(&self) -> &Buffers {
         &self.buffers
+    }
+
+    /// How it speaks to the endpoint.
+    pub fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    pub(super) fn group(&self) -> u64 {
+        self.group.get()
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.get()
+    }
+
+    /// The connections that many requests share.
+    pub(super) fn multiplexed(&self) -> &Multiplexed {
+        &self.multiplexed
+    }
+
+    /// Counts a connection from its first packet on.
+    pub(super) fn count_open(&self) -> Open {
+        Open::new(&self.open)
     }
 
     /// Connections that exist now: in use, idle, or being opened.
@@ -201,17 +254,24 @@ impl Pool {
 
     /// Opens a connection.
     pub async fn connect(self: &Rc<Self>, timeout: Duration) -> Result<Connection, Fault> {
+        self.connect_as(None, timeout).await
+    }
+
+    /// Opens a connection that names this client.
+    pub async fn connect_as(self: &Rc<Self>, named: Option<Named>, timeout: Duration) -> Result<Connection, Fault> {
+        let generation = self.generation.get();
+        let socket = self.open_socket(named, timeout).await?;
+        Ok(Connection::new(socket, Rc::clone(self), generation))
+    }
+
+    async fn open_socket(&self, named: Option<Named>, timeout: Duration) -> Result<Socket, Fault> {
         let open = Open::new(&self.open);
         let deadline = self.deadlines.guard(timeout);
         deadline.join(self.group.get());
-        let stream = connect(self.address, &deadline).await.map_err(|error| match error {
-            ConnectError::TimedOut => Fault::ConnectTimeout { endpoint: Arc::clone(&self.endpoint), after: timeout },
-            failed @ ConnectError::Failed(_) => {
-                Fault::Connect { endpoint: Arc::clone(&self.endpoint), cause: failed.to_string() }
-            }
-        })?;
+        let opened = connect::open(self.address, &self.transport, named, &deadline).await;
+        let stream = opened.map_err(|error| self.unconnected(error, timeout))?;
         deadline.disarm();
-        Ok(Connection::new(Socket { stream, deadline, open }, Rc::clone(self), self.generation.get()))
+        Ok(Socket { stream, deadline, open, named })
     }
 
     /// The youngest idle connection that is fit for such a request.
@@ -219,7 +279,7 @@ impl Pool {
         let limit = self.age_limit(now);
         let young = self.known_limit(now).map_or(YOUNG_WHILE_UNKNOWN, |known| known / 4);
         loop {
-            let Idle { socket, parked_at } = self.idle.borrow_mut().pop()?;
+            let Idle { mut socket, parked_at } = self.idle.borrow_mut().pop()?;
             let age = now.saturating_duration_since(parked_at);
             if age >= limit {
                 // The list is ordered by age: whatever lies below is older still.
@@ -230,7 +290,8 @@ impl Pool {
                 self.idle.borrow_mut().push(Idle { socket, parked_at });
                 return None;
             }
-            match socket.liveness(reuse) {
+            let look = if reuse == Reuse::Young { Look::Socket } else { Look::Known };
+            match socket.stream.liveness(look) {
                 Liveness::Alive => {
                     return Some(Connection::kept(socket, Rc::clone(self), self.generation.get()));
                 }
@@ -238,6 +299,27 @@ impl Pool {
                 // Bytes that nobody asked for: whatever they are, the next reply would be read wrongly.
                 Liveness::Unasked => {}
             }
+        }
+    }
+
+    /// The same, of the connections that name this client.
+    pub fn checkout_as(self: &Rc<Self>, named: Option<Named>, now: Instant, reuse: Reuse) -> Option<Connection> {
+        if named.is_none() {
+            return self.checkout(now, reuse);
+        }
+        let at = self.idle.borrow().iter().rposition(|idle| idle.socket.named == named)?;
+        let Idle { mut socket, parked_at } = self.idle.borrow_mut().remove(at);
+        let is_young = reuse == Reuse::Any || now.saturating_duration_since(parked_at) < YOUNG_WHILE_UNKNOWN;
+        let is_fit = is_young && socket.stream.liveness(Look::Socket) == Liveness::Alive;
+        is_fit.then(|| Connection::kept(socket, Rc::clone(self), self.generation.get()))
+    }
+
+    #[cold]
+    pub(super) fn unconnected(&self, error: ConnectError, after: Duration) -> Fault {
+        let endpoint = Arc::clone(&self.endpoint);
+        match error {
+            ConnectError::TimedOut => Fault::ConnectTimeout { endpoint, after },
+            failed => Fault::Connect { endpoint, cause: failed.to_string() },
         }
     }
 
@@ -250,7 +332,7 @@ impl Pool {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        if generation == self.generation.get() && idle.len() < self.limits.idle_max {
+        if generation == self.generation.get() && idle.len() < self.transport.limits.idle_max {
             socket.deadline.release();
             idle.push(Idle { socket, parked_at: self.deadlines.now() });
         }
@@ -260,14 +342,48 @@ impl Pool {
     /// about once a second; it costs a syscall only for connections on which something happened.
     pub fn close_idle(&self, now: Instant) {
         let limit = self.age_limit(now);
-        self.idle.borrow_mut().retain(|idle| {
+        self.idle.borrow_mut().retain_mut(|idle| {
             let age = now.saturating_duration_since(idle.parked_at);
-            let liveness = idle.socket.liveness(Reuse::Any);
+            let liveness = idle.socket.stream.liveness(Look::Known);
             if liveness == Liveness::Closed {
                 self.observe_close(age, now);
             }
             age < limit && liveness == Liveness::Alive
         });
+    }
+
+    /// Opens what is missing of the connections that are kept ahead of need, as far as `permit` allows. It spawns and
+    /// returns at once.
+    pub fn warm_up(self: &Rc<Self>, permit: impl Fn() -> Option<OpenConnection>) {
+        let there = match self.transport.speech {
+            Speech::Http1 => self.idle(),
+            Speech::Http2 => self.multiplexed.count(),
+        };
+        for _ in (there + self.warming.get())..self.transport.warm {
+            let Some(everywhere) = permit() else { return };
+            self.warming.set(self.warming.get() + 1);
+            let pool = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                if let Err(fault) = pool.open_ahead(everywhere).await {
+                    tracing::debug!(%fault, "a connection that would be kept warm cannot be opened");
+                }
+                pool.warming.set(pool.warming.get() - 1);
+            });
+        }
+    }
+
+    async fn open_ahead(&self, everywhere: OpenConnection) -> Result<(), Fault> {
+        let timeout = self.transport.timeout;
+        match self.transport.speech {
+            Speech::Http1 => {
+                let generation = self.generation.get();
+                let mut socket = self.open_socket(None, timeout).await?;
+                socket.open.everywhere = Some(everywhere);
+                self.checkin(socket, generation, None);
+                Ok(())
+            }
+            Speech::Http2 => self.open_multiplexed(None, Some(everywhere), &self.deadlines.guard(timeout)).await,
+        }
     }
 
     /// Closes idle connections, the oldest first, for as long as requests on other workers wait for one.
@@ -296,6 +412,7 @@ impl Pool {
     pub fn close_all(&self) {
         self.generation.set(self.generation.get().wrapping_add(1));
         self.idle.borrow_mut().clear();
+        self.multiplexed.close_all();
     }
 
     /// The endpoint's own idle limit, as far as it is known.
@@ -308,7 +425,7 @@ impl Pool {
     }
 
     fn age_limit(&self, now: Instant) -> Duration {
-        self.known_limit(now).map_or(self.limits.idle_age, |known| known.min(self.limits.idle_age))
+        self.known_limit(now).map_or(self.transport.limits.idle_age, |known| known.min(self.transport.limits.idle_age))
     }
 
     /// An endpoint that closes at some age will do so again: next time we are an eighth earlier.
@@ -320,36 +437,6 @@ impl Pool {
         let limit = age - age / 8;
         let shortest = self.known_limit(now).map_or(limit, |known| known.min(limit));
         self.observed.set(Some((shortest, now + LEARNED_FOR)));
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Liveness {
-    Alive,
-    Closed,
-    Unasked,
-}
-
-impl Socket {
-    /// Whether the endpoint has closed or spoken since the last reply.
-    ///
-    /// `try_read` asks tokio's readiness first, which the last read has cleared, so on a quiet connection it costs no
-    /// syscall: an event would have set it, as of the worker's last look at epoll. The moment since then is covered by
-    /// sending again; a request that must not run twice therefore pays for a look at the socket itself.
-    fn liveness(&self, reuse: Reuse) -> Liveness {
-        let mut byte = [0];
-        let seen = match self.stream.try_read(&mut byte) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && reuse == Reuse::Young => {
-                SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
-            }
-            seen => seen,
-        };
-        match seen {
-            Ok(0) => Liveness::Closed,
-            Ok(_) => Liveness::Unasked,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Liveness::Alive,
-            Err(_) => Liveness::Closed,
-        }
     }
 }
 

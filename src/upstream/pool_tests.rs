@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
@@ -11,6 +12,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::super::connection::Connection;
 use super::super::origin::{Step, start};
+use super::super::transport::Transport;
 use super::{Buffers, Pool, PoolLimits, Reuse};
 use crate::clock::{self, Deadlines};
 
@@ -27,7 +29,8 @@ impl Fixture {
     fn new(connections: &'static [&'static [Step]]) -> Self {
         let start_at = clock::now();
         let limits = PoolLimits { idle_max: 2, idle_age: Duration::from_secs(60) };
-        let pool = Pool::new("e1".into(), start(connections), limits, Deadlines::new(start_at), Buffers::default());
+        let transport = Arc::new(Transport::plain(limits));
+        let pool = Pool::new("e1".into(), start(connections), transport, Deadlines::new(start_at), Buffers::default());
         Self { pool, start: start_at }
     }
 
@@ -55,7 +58,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 fn port(connection: &Connection) -> u16 {
-    connection.socket.stream.local_addr().expect("it is connected").port()
+    connection.socket.stream.tcp().local_addr().expect("it is connected").port()
 }
 
 /// One idle connection of an age, asked for: whether it is handed out, and how many are idle after that.
@@ -132,7 +135,10 @@ fn a_request_that_must_not_run_twice_looks_at_the_socket_itself() {
         let fixture = Fixture::new(&[CLOSE]);
         let connection = fixture.connect().await;
         // The close has arrived, but nothing has made the runtime look at epoll since.
-        while !SockRef::from(&connection.socket.stream).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|len| len == 0) {
+        while !SockRef::from(connection.socket.stream.tcp())
+            .peek(&mut [MaybeUninit::uninit()])
+            .is_ok_and(|len| len == 0)
+        {
             std::thread::yield_now();
         }
         connection.finish(true, None);
@@ -173,7 +179,7 @@ fn a_refused_connection_says_so() {
         let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let deadlines = Deadlines::new(clock::now());
         let address = closed.expect("a free port");
-        let pool = Pool::new("e1".into(), address, PoolLimits::default(), deadlines, Buffers::default());
+        let pool = Pool::new("e1".into(), address, Arc::default(), deadlines, Buffers::default());
         let fault = pool.connect(Duration::from_secs(1)).await.expect_err("nothing listens");
         let want = "endpoint e1 refused or failed the connection: connection refused: nothing listens at that address";
         assert!(fault.to_string().starts_with(want), "{fault}");

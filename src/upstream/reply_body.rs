@@ -12,12 +12,13 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::connection::Connection;
+use super::http2::Incoming;
 use super::upload::{Stopped, Upload};
 use crate::fault::Fault;
 use crate::protocol::http1::{Decoded, Decoder};
 
 /// Why a reply ends whose endpoint was drained for long enough.
-const CUT_OFF: &str = "its drain deadline passed";
+pub(super) const CUT_OFF: &str = "its drain deadline passed";
 
 /// A reply body.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct ReplyBody<B> {
     next: Option<Result<Frame<Bytes>, Fault>>,
     /// Boxed: most replies are here whole with their head, and a reply is passed through several hands.
     live: Option<Box<Live<B>>>,
+    /// The same of a stream of HTTP/2; at most one of the two is there.
+    multiplexed: Option<Box<Incoming<B>>>,
     /// The request body of a reply that is here whole, if nothing of it was taken.
     request: Option<B>,
 }
@@ -51,7 +54,8 @@ enum Step {
 impl<B> ReplyBody<B> {
     /// A body of which nothing is still to be read.
     pub(super) fn whole(data: Bytes, request: Option<B>) -> Self {
-        Self { next: if data.is_empty() { None } else { Some(Ok(Frame::data(data))) }, live: None, request }
+        let next = if data.is_empty() { None } else { Some(Ok(Frame::data(data))) };
+        Self { next, live: None, multiplexed: None, request }
     }
 
     pub(super) fn streaming(
@@ -63,19 +67,26 @@ impl<B> ReplyBody<B> {
         silence: Duration,
     ) -> Self {
         let live = Live { connection, decoder, upload, keep_alive, stated, silence, is_waiting: false };
-        Self { next: None, live: Some(Box::new(live)), request: None }
+        Self { next: None, live: Some(Box::new(live)), multiplexed: None, request: None }
+    }
+
+    pub(super) fn multiplexed(incoming: Incoming<B>) -> Self {
+        Self { next: None, live: None, multiplexed: Some(Box::new(incoming)), request: None }
     }
 }
 
 impl<B: Body<Data = Bytes, Error = Fault> + Unpin> ReplyBody<B> {
     /// Whether the request could be sent again in place of this reply, because nothing of its body was taken.
     pub fn has_request(&self) -> bool {
-        self.request.is_some() || self.live.as_ref().is_some_and(|live| !live.upload.is_touched())
+        self.request.is_some()
+            || self.live.as_ref().is_some_and(|live| !live.upload.is_touched())
+            || self.multiplexed.as_ref().is_some_and(|incoming| incoming.has_request())
     }
 
     /// The body of the request, if nothing of it was taken. The reply is given up.
     pub fn into_request(self) -> Option<B> {
-        self.request.or_else(|| self.live.and_then(|live| live.upload.into_untouched()))
+        let of_live = || self.live.and_then(|live| live.upload.into_untouched());
+        self.request.or_else(of_live).or_else(|| self.multiplexed.and_then(|incoming| incoming.into_request()))
     }
 
     /// Asks for the frame after one that is about to be handed on, if it costs no waiting. So the last frame is known
@@ -91,6 +102,15 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> ReplyBody<B> {
                 self.live = None;
             }
         }
+    }
+
+    fn poll_multiplexed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let Some(incoming) = &mut self.multiplexed else { return Poll::Ready(None) };
+        let frame = ready!(incoming.poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.multiplexed = None;
+        }
+        Poll::Ready(frame)
     }
 
     fn end(&mut self) {
@@ -109,7 +129,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for ReplyBody<B> {
         let step = match (this.next.take(), &mut this.live) {
             (Some(next), _) => next.map(Step::Frame),
             (None, Some(live)) => ready!(live.poll_step(cx)),
-            (None, None) => return Poll::Ready(None),
+            (None, None) => return this.poll_multiplexed(cx),
         };
         match step {
             Ok(Step::Frame(frame)) => {
@@ -128,7 +148,9 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for ReplyBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_none() && self.live.is_none()
+        self.next.is_none()
+            && self.live.is_none()
+            && self.multiplexed.as_ref().is_none_or(|incoming| incoming.is_over())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -136,6 +158,9 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for ReplyBody<B> {
             Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
             Some(Err(_)) | None => 0,
         };
+        if self.multiplexed.is_some() {
+            return SizeHint::default();
+        }
         match self.live.as_ref().map(|live| live.decoder.left()) {
             None => SizeHint::with_exact(next),
             Some(Some(left)) => SizeHint::with_exact(next.saturating_add(left)),

@@ -46,7 +46,7 @@ impl Cause {
     fn of(fault: &Fault) -> Option<Self> {
         match fault {
             Fault::Connect { .. } | Fault::ConnectTimeout { .. } => Some(Self::Connect),
-            Fault::Closed { .. } => Some(Self::Reset),
+            Fault::Closed { .. } | Fault::StreamRefused { .. } | Fault::StreamReset { .. } => Some(Self::Reset),
             Fault::ReplyTimeout { .. } | Fault::TryTimeout { .. } => Some(Self::Timeout),
             Fault::Answered { status, .. } => Some(Self::Status(*status)),
             _ => None,

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::connection::{Outgoing, Patience, Reply, SendError};
 use super::origin::{Step, start};
-use super::pool::{Buffers, Pool, PoolLimits, Reuse};
+use super::pool::{Buffers, Pool, Reuse};
+use super::transport::Transport;
 use crate::clock::{self, Deadlines, TICK};
 use crate::exchange::Fields;
 use crate::fault::Fault;
@@ -124,7 +126,8 @@ impl Worker {
     fn new(connections: &'static [&'static [Step]]) -> Self {
         let deadlines = Deadlines::new(clock::now());
         let address = start(connections);
-        let pool = Pool::new("e1".into(), address, PoolLimits::default(), deadlines.clone(), Buffers::default());
+        let pool =
+            Pool::new("e1".into(), address, Arc::new(Transport::default()), deadlines.clone(), Buffers::default());
         Self { deadlines, pool }
     }
 

@@ -12,8 +12,8 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::Body;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use crate::fault::{Fault, Sent};
 use crate::protocol::http1::{CHUNK_SIZE_MAX, Framing, LAST_CHUNK, chunk_size, last_chunk};
 
@@ -149,7 +149,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
     pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         head: &[u8],
     ) -> Poll<Result<(), Stopped>> {
         loop {
@@ -157,6 +157,8 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
             self.waits_for_client =
                 self.stage == Stage::Open && self.is_loaded_out() && self.poll_load(cx)?.is_pending();
             if self.is_flushed() {
+                // TLS holds back what the socket did not take.
+                ready!(Pin::new(&mut *stream).poll_flush(cx)).map_err(|_| Stopped::Endpoint)?;
                 return match self.stage {
                     Stage::Over | Stage::Stopped => Poll::Ready(Ok(())),
                     Stage::Held | Stage::Open => Poll::Pending,
@@ -232,7 +234,7 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Upload<B> {
     }
 
     /// One write of all that is queued; ready after it.
-    fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream, head: &[u8]) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut Stream, head: &[u8]) -> Poll<io::Result<()>> {
         let head = head.get(head.len().saturating_sub(self.head_left)..).unwrap_or_default();
         let written = if self.is_loaded_out() {
             ready!(Pin::new(stream).poll_write(cx, head))?

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files that a configuration names: certificate chains and keys, read and put in place of their names.
+//! Files that a configuration names: certificate chains, keys and authorities, read and put in place of their names.
 //!
 //! Whoever has the file does this: the command line before it sends a change, and the daemon only for `run --apply`.
 //! The control socket never makes the daemon open a path that a client chose.
@@ -22,24 +22,33 @@ pub fn inline(model: &mut Model, base_dir: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, certificate) in &mut model.certificates {
         for (field, value) in [("chain", &mut certificate.chain), ("key", &mut certificate.key.0)] {
-            if value.trim_start().starts_with(PEM) || value.starts_with(STORED) {
-                continue;
-            }
-            let path = format!("certificates.{}.{field}", quoted(name.as_str()));
-            match read(&base_dir.join(value.as_str())) {
-                Ok(text) => *value = text,
-                Err((message, help)) => problems.push(Problem {
-                    code: ProblemCode::Unreadable,
-                    path,
-                    message,
-                    help: Some(help),
-                    line: None,
-                    column: None,
-                }),
-            }
+            let path = || format!("certificates.{}.{field}", quoted(name.as_str()));
+            problems.extend(replace(value, base_dir, path));
+        }
+    }
+    for (name, upstream) in &mut model.upstreams {
+        if let Some(ca) = &mut upstream.tls.ca {
+            problems.extend(replace(ca, base_dir, || format!("upstreams.{}.tls.ca", quoted(name.as_str()))));
         }
     }
     problems
+}
+
+/// Puts the text of a file in place of its name, or says why it cannot be read.
+fn replace(value: &mut String, base_dir: &Path, path: impl FnOnce() -> String) -> Option<Problem> {
+    if value.trim_start().starts_with(PEM) || value.starts_with(STORED) {
+        return None;
+    }
+    match read(&base_dir.join(value.as_str())) {
+        Ok(text) => {
+            *value = text;
+            None
+        }
+        Err((message, help)) => {
+            let code = ProblemCode::Unreadable;
+            Some(Problem { code, path: path(), message, help: Some(help), line: None, column: None })
+        }
+    }
 }
 
 /// What of a model with mistakes in it can still be tried on the machine: its listeners, and the certificates that have
@@ -100,18 +109,21 @@ mod tests {
         let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
         std::fs::write(dir.path().join("a.pem"), format!("Subject: a\n{pem}")).expect("it can be written");
         std::fs::write(dir.path().join("bad.pem"), "hello").expect("it can be written");
-        let text = "[certificates.site]\nchain = \"a.pem\"\nkey = \"absent.key\"\n[certificates.two]\nchain = \"bad.pem\"\nkey = \"stored:00\"\n";
+        let text = "[certificates.site]\nchain = \"a.pem\"\nkey = \"absent.key\"\n[certificates.two]\nchain = \"bad.pem\"\nkey = \"stored:00\"\n\
+            [upstreams.u]\nprotocol = \"https\"\ntls = { ca = \"a.pem\" }\n[upstreams.v.tls]\nca = \"no.pem\"\n";
         let mut model = parse_toml(text).expect("it is valid");
         let problems: Vec<_> = inline(&mut model, dir.path()).into_iter().map(|p| locate(p, text)).collect();
         let seen: Vec<_> = problems.iter().map(|p| (p.code, p.path.as_str(), p.line)).collect();
         let want = [
             (ProblemCode::Unreadable, "certificates.site.key", Some(3)),
             (ProblemCode::Unreadable, "certificates.two.chain", Some(5)),
+            (ProblemCode::Unreadable, "upstreams.v.tls.ca", Some(11)),
         ];
         assert_eq!(seen, want);
         assert!(
             problems.first().is_some_and(|p| p.message.contains("absent.key") && p.message.contains("No such file"))
         );
+        assert_eq!(model.upstreams.get("u").and_then(|u| u.tls.ca.as_deref()), Some(pem));
         assert_eq!(model.certificates.get("site").map(|site| site.chain.as_str()), Some(pem));
     }
 }

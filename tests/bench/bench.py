@@ -16,13 +16,15 @@ import sys
 import tempfile
 import time
 
-from neighbours import Daemon, ENDPOINTS, KEYS, UPSTREAMS, free_port, key, route_place
+from neighbours import Daemon, ENDPOINTS, KEYS, Origin, UPSTREAMS, free_port, key, route_place
 
 TARGETS = ["floor", "haproxy", "nginx", "weirgate"]
 SCENARIOS = {
     "h1": "HTTP/1.1, 64 connections, 1 KiB",
     "tls": "HTTP/1.1 over TLS 1.3, 64 connections, 1 KiB",
     "h2": "HTTP/2 over TLS, 8 connections × 8 streams, 1 KiB",
+    "https": "TLS 1.3 to the endpoint, 64 connections, 1 KiB",
+    "h2c": "HTTP/2 to the endpoint, 64 connections, 1 KiB",
     "keyed": f"API key ({KEYS:,} consumers) + rate limit, 64 connections, 1 KiB",
     "body": "HTTP/1.1, 16 connections, 1 MiB",
     "idle": "memory per idle keep-alive connection",
@@ -49,10 +51,19 @@ class Bench:
         self.tool = os.path.abspath("target/bench/release/weirgate-bench")
         self.pki = pathlib.Path(self.work, "pki")
         self.started, self.errors, self.rows, self.notes, self.checked = [], [], [], [], []
+        self.origins = {}
         self.make_certificate()
         self.origin_port = free_port()
         self.origin = subprocess.Popen(self.on_load_core([self.tool, "origin", f"127.0.0.1:{self.origin_port}"]),
                                        stdin=subprocess.PIPE)
+
+    def origin_of(self, variant):
+        """The port of the endpoint for a variant."""
+        if variant not in ("https", "h2c"):
+            return self.origin_port
+        if variant not in self.origins:
+            self.origins[variant] = Origin(variant, self)
+        return self.origins[variant].port
 
     def make_certificate(self):
         self.pki.mkdir()
@@ -69,6 +80,8 @@ class Bench:
     def close(self):
         for daemon in self.started:
             daemon.stop()
+        for origin in self.origins.values():
+            origin.stop()
         self.origin.stdin.close()
         self.origin.wait()
         shutil.rmtree(self.work, ignore_errors=True)
@@ -112,7 +125,7 @@ class Bench:
 
     def load(self, scenario, daemon, seconds):
         plain, tls = f"http://127.0.0.1:{daemon.port}", f"https://127.0.0.1:{daemon.tls_port}"
-        if scenario == "h1":
+        if scenario in ("h1", "https", "h2c"):
             return self.wrk(f"{plain}/1k", seconds)
         if scenario == "tls":
             return self.wrk(f"{tls}/1k", seconds)
@@ -162,8 +175,10 @@ class Bench:
             return None
 
     def throughput(self, scenario):
-        names = [n for n in self.options.only if n != "floor" or scenario not in ("tls", "h2")]
-        variant = "keyed" if scenario == "keyed" else "plain"
+        # A forwarder of bytes has no TLS and no HTTP/2, and nginx speaks HTTP/2 to clients only.
+        lacking = {"floor": ("tls", "h2", "https", "h2c"), "nginx": ("h2c",)}
+        names = [n for n in self.options.only if scenario not in lacking.get(n, ())]
+        variant = scenario if scenario in ("keyed", "https", "h2c") else "plain"
         daemons = {name: Daemon(name, variant, self) for name in names}
         for name, (cpu, rate, used) in self.interleave(scenario, daemons).items():
             self.add(scenario, name, cpu, "µs", f"{rate:,.0f} requests/s, {used:.0%} of the core")

@@ -22,6 +22,7 @@ KEYS = 1000  # consumers of the keyed scenario
 UPSTREAMS = 1000  # of the checks scenario, each with the same endpoints
 ENDPOINTS = 10
 HOSTS_OF_LARGE_TABLE = 100  # hosts over which the routes scenario spreads its routes
+NAME = "bench.example.com"  # what the certificate is for
 START_SECONDS_MAX = 60  # 100,000 routes have to be read
 
 
@@ -59,6 +60,7 @@ listen in
     # http-reuse always: the default (safe) opens an upstream connection per client connection's first request, and the
     # idle scenario would then count those too.
     checks = ""
+    speaks = {"https": f"ssl verify required ca-file {b.pki}/chain.pem sni str({NAME})", "h2c": "proto h2"}.get(variant, "")
     if variant == "keyed":
         (b.dir / "keys.map").write_text("".join(f"{key(n)} consumer-{n}\n" for n in range(KEYS)))
         checks = f"""
@@ -84,7 +86,7 @@ frontend in
     bind 127.0.0.1:{b.tls_port} ssl crt {b.pki}/both.pem alpn h2,http/1.1{checks}
     default_backend origin
 backend origin
-    server origin 127.0.0.1:{b.origin}
+    server origin 127.0.0.1:{b.origin} {speaks}
 """
 
 
@@ -107,7 +109,15 @@ stream {{
   server {{ listen 127.0.0.1:{b.port} udp; proxy_pass 127.0.0.1:{b.origin}; proxy_timeout 60s; }}
 }}
 """
-    key_map, limit = "", ""
+    key_map, limit, scheme = "", "", "http"
+    if variant == "https":
+        scheme = "https"
+        limit = f"""
+      proxy_ssl_verify on;
+      proxy_ssl_trusted_certificate {b.pki}/chain.pem;
+      proxy_ssl_name {NAME};
+      proxy_ssl_server_name on;
+      proxy_ssl_protocols TLSv1.3;"""
     if variant == "keyed":
         rows = "".join(f"    {key(n)} consumer-{n};\n" for n in range(KEYS))
         key_map = f"""
@@ -143,7 +153,7 @@ http {{
     ssl_certificate_key {b.pki}/key.pem;
     ssl_protocols TLSv1.2 TLSv1.3;
     location / {{{limit}
-      proxy_pass http://origin;
+      proxy_pass {scheme}://origin;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Host $host;
@@ -152,6 +162,32 @@ http {{
       proxy_buffers 16 16k;
       proxy_max_temp_file_size 0;
     }}
+  }}
+}}
+"""
+
+
+def origin_config(b, speaks):
+    """An endpoint that speaks TLS or HTTP/2: nginx, with 1 KiB from memory."""
+    listen = {"https": "ssl", "h2c": "http2"}[speaks]
+    return f"""worker_processes 1;
+user {getpass.getuser()};
+daemon off;
+pid {b.dir}/nginx.pid;
+error_log {b.dir}/error.log crit;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  client_body_temp_path {b.dir}/body; proxy_temp_path {b.dir}/proxy; fastcgi_temp_path {b.dir}/fastcgi;
+  uwsgi_temp_path {b.dir}/uwsgi; scgi_temp_path {b.dir}/scgi;
+  keepalive_requests 1000000000;
+  keepalive_timeout 600s;
+  server {{
+    listen 127.0.0.1:{b.port} {listen};
+    ssl_certificate {b.pki}/chain.pem;
+    ssl_certificate_key {b.pki}/key.pem;
+    ssl_protocols TLSv1.3;
+    location / {{ return 200 "{'x' * 1024}"; }}
   }}
 }}
 """
@@ -168,6 +204,8 @@ timeouts = {{ session = "60s" }}
 [upstreams.origin]
 endpoints = [{{ address = "127.0.0.1:{b.origin}" }}]
 """
+    secure = f'protocol = "https"\ntls = {{ ca = "{b.pki}/chain.pem", server_name = "{NAME}" }}\n'
+    speaks = {"https": secure, "h2c": 'protocol = "h2c"\n'}.get(variant, "")
     listeners = f"""[listeners.web]
 address  = "127.0.0.1:{b.port}"
 protocol = "http"
@@ -183,7 +221,7 @@ key   = "{b.pki}/key.pem"
 
 [upstreams.origin]
 endpoints = [{{ address = "127.0.0.1:{b.origin}" }}]
-
+{speaks}
 """
     if variant.startswith("checks-"):
         check = {"http": 'http = { path = "/1k" }', "tcp": "tcp = true"}[variant.removeprefix("checks-")]
@@ -217,12 +255,35 @@ policies = ["key", "limit"]
     return f'{listeners}[routes.all]\nmatch = {{ path = "/" }}\nupstream = "origin"\n'
 
 
+class Origin:
+    """An endpoint that speaks TLS or HTTP/2, on the core of the generator."""
+
+    def __init__(self, speaks, bench):
+        self.dir = pathlib.Path(bench.work, f"origin-{speaks}")
+        self.dir.mkdir()
+        self.port, self.pki = free_port(), bench.pki
+        (self.dir / "nginx.conf").write_text(origin_config(self, speaks))
+        command = ["nginx", "-p", str(self.dir), "-c", f"{self.dir}/nginx.conf"]
+        self.process = subprocess.Popen(bench.on_load_core(command), stdin=subprocess.DEVNULL)
+        give_up = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < give_up:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+        raise SystemExit(f"bench: the {speaks} endpoint does not listen")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
 class Daemon:
     """One daemon under test: its files, its ports, its process tree."""
 
     def __init__(self, name, variant, bench):
         self.name, self.variant = name, variant
-        self.pki, self.origin, self.checked = bench.pki, bench.origin_port, bench.checked
+        self.pki, self.origin, self.checked = bench.pki, bench.origin_of(variant), bench.checked
         self.dir = pathlib.Path(bench.work, f"{name}-{variant}-{time.monotonic_ns()}")
         self.dir.mkdir()
         self.port, self.tls_port = free_port(), free_port()

@@ -15,11 +15,19 @@ mod balance;
 
 mod canary;
 
+mod connect;
+
 mod discovery;
 
 mod drain;
 
+mod endpoint_h2;
+
+mod endpoint_tls;
+
 mod failover;
+
+mod grpc;
 
 mod health;
 

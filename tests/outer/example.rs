@@ -84,7 +84,6 @@ fn what_is_not_built_is_refused_by_name() {
         ("listeners.web-tls.http3", "http3        = true"),
         ("upstreams.shop.outlier", "outlier "),
         ("upstreams.shop.slow_start", "slow_start "),
-        ("upstreams.catalog.protocol", "protocol  = \"h2c\""),
         ("routes.orders.policies[2].cors", "policies = [\"partner-key\", \"gold-limit\", { cors"),
         ("routes.order.policies[1].jwt", "policies = [\"partner-key\", { jwt"),
         ("routes.order-page.policies[0].compose", "policies = [{ compose"),

@@ -21,6 +21,8 @@ mod endpoints;
 
 mod example;
 
+mod grpc;
+
 mod keys;
 
 mod mistakes;

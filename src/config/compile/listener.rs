@@ -19,7 +19,7 @@ use crate::protocol::http1::{HeadLimits, TARGET_BYTES_MAX};
 use crate::tls::accept::server_config;
 use crate::tls::certificate::{ServedCertificate, SniTable};
 
-type Certificates = HashMap<Arc<str>, Arc<ServedCertificate>>;
+pub(super) type Certificates = HashMap<Arc<str>, Arc<ServedCertificate>>;
 
 pub(super) fn certificates(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Certificates {
     let mut all = Certificates::new();

@@ -35,6 +35,7 @@ pub(super) fn routes(
         split: split::split(name, route, upstreams, &canaries, given),
         mirror: split::mirror(name, route, upstreams, given),
         max_body: route.max_body.map(|size| size.0),
+        connect: route.connect,
         meter: given.meters.meter(Metered::Route, name.as_str()),
     };
     model.routes.iter().map(compile).collect()

@@ -11,24 +11,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weirgate_store::model::{self, Model, RetryCondition};
 
+use super::listener::Certificates;
+use super::transport::transport;
 use super::{Given, Indices, health, sticky};
 use crate::config::membership::Membership;
+use crate::config::problems::Problems;
 use crate::config::snapshot::{Care, Upstream};
 use crate::observe::Metered;
 use crate::upstream::adaptive::Bounds;
 use crate::upstream::endpoint::{Endpoint, Live};
 use crate::upstream::health::State;
 use crate::upstream::limits::{Limits, Overload};
+use crate::upstream::transport::Transport;
 use crate::upstream::{breaker, hedge, outlier, retry};
 
-pub(super) fn upstreams(model: &Model, given: &Given<'_>) -> (Vec<Arc<Upstream>>, Indices) {
+pub(super) fn upstreams(
+    model: &Model,
+    certificates: &Certificates,
+    given: &Given<'_>,
+    problems: &mut Problems,
+) -> (Vec<Arc<Upstream>>, Indices) {
     let mut all = Vec::with_capacity(model.upstreams.len());
     let mut indices = Indices::new();
     let earlier = earlier(given);
     for (at, (name, upstream)) in (0..).zip(&model.upstreams) {
         let name: Arc<str> = name.as_str().into();
         indices.insert(Arc::clone(&name), at);
-        all.push(Arc::new(one(&name, upstream, earlier.get(&*name).copied(), given)));
+        let earlier = earlier.get(&*name).copied();
+        let before = earlier.map(|upstream| &upstream.transport);
+        // What is wrong with a transport is told as a problem, and then none of this is used.
+        let transport = transport(&name, upstream, certificates, before, problems).unwrap_or_default();
+        all.push(Arc::new(one(&name, upstream, transport, earlier, given)));
     }
     (all, indices)
 }
@@ -36,8 +49,9 @@ pub(super) fn upstreams(model: &Model, given: &Given<'_>) -> (Vec<Arc<Upstream>>
 /// One upstream with the endpoints that are known now.
 pub(super) fn again(model: &Model, name: &str, given: &Given<'_>) -> Option<Upstream> {
     let upstream = model.upstreams.get(name)?;
-    let earlier = given.previous.and_then(|snapshot| snapshot.upstream(name));
-    Some(one(&Arc::from(name), upstream, earlier, given))
+    let earlier = given.previous.and_then(|snapshot| snapshot.upstream(name))?;
+    let transport = Arc::clone(&earlier.transport);
+    Some(one(&Arc::from(name), upstream, transport, Some(earlier), given))
 }
 
 /// The upstreams that run now, by name: a search per upstream would be quadratic.
@@ -46,7 +60,13 @@ fn earlier<'s>(given: &Given<'s>) -> HashMap<&'s str, &'s Arc<Upstream>> {
     upstreams.iter().map(|upstream| (&*upstream.name, upstream)).collect()
 }
 
-fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstream>>, given: &Given<'_>) -> Upstream {
+fn one(
+    name: &Arc<str>,
+    upstream: &model::Upstream,
+    transport: Arc<Transport>,
+    earlier: Option<&Arc<Upstream>>,
+    given: &Given<'_>,
+) -> Upstream {
     let held: HashMap<SocketAddr, &Arc<Live>> =
         earlier.iter().flat_map(|u| &u.endpoints).map(|endpoint| (endpoint.address, &endpoint.live)).collect();
     let endpoint = |written: &model::Endpoint| {
@@ -66,6 +86,7 @@ fn one(name: &Arc<str>, upstream: &model::Upstream, earlier: Option<&Arc<Upstrea
         balance: super::balance::balancer(upstream, &endpoints),
         endpoint_meters: endpoints.iter().map(meter).collect(),
         endpoints,
+        transport,
         membership,
         retry: retry_rules(&upstream.retry),
         overload: overload(upstream, earlier),

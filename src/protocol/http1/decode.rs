@@ -227,7 +227,7 @@ fn parse_trailers(bytes: &[u8]) -> Result<Option<(usize, HeaderMap)>, Bad> {
         return Err(Bad("bare LF in the trailer section"));
     }
     let mut trailers = HeaderMap::new();
-    for header in headers.iter().filter(|header| may_travel(header.name.as_bytes())) {
+    for header in headers.iter().filter(|header| may_trail(header.name.as_bytes())) {
         let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| Bad("bad trailer name"))?;
         let value = HeaderValue::from_bytes(header.value).map_err(|_| Bad("bad trailer value"))?;
         trailers.append(name, value);
@@ -276,7 +276,7 @@ const NEVER_AS_PREFIX: [&[u8]; 9] = [
 ];
 
 /// Every name that some stage of ours acts on is out, with those that endpoints act on.
-fn may_travel(name: &[u8]) -> bool {
+pub fn may_trail(name: &[u8]) -> bool {
     let starts_with = |prefix: &&[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     Known::of(name) == Known::Other
         && !NEVER_IN_TRAILERS.iter().any(|never| never.eq_ignore_ascii_case(name))

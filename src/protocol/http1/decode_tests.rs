@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::super::Framing;
-use super::{Decoded, Decoder, SIZE_LINE_BYTES_MAX, may_travel};
+use super::{Decoded, Decoder, SIZE_LINE_BYTES_MAX, may_trail};
 
 /// What came of a body fed in these pieces: `data` then `|end` with trailers and what is left over, `|more`, or `!why`.
 fn decode<'a>(framing: Framing, pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
@@ -177,10 +177,10 @@ fn trailers_never_frame_route_or_identify() {
         "Set-Cookie",
         "Proxy-Authorization",
     ] {
-        assert!(!may_travel(name.as_bytes()), "{name}");
+        assert!(!may_trail(name.as_bytes()), "{name}");
     }
     for name in ["grpc-status", "Digest", "X-Checksum", "Server-Timing"] {
-        assert!(may_travel(name.as_bytes()), "{name}");
+        assert!(may_trail(name.as_bytes()), "{name}");
     }
 }
 

@@ -62,6 +62,9 @@ pub fn request_framing(method: &Method, version: Version, fields: &Fields) -> Re
     if *method == Method::TRACE && framing != Framing::None {
         return Err(Fault::Malformed("TRACE with a body"));
     }
+    if *method == Method::CONNECT && framing != Framing::None {
+        return Err(Fault::Malformed("CONNECT with a body"));
+    }
     let options = Options::of(version, seen.connection, fields);
     Ok(RequestFraming {
         framing,
@@ -79,6 +82,7 @@ pub fn reply_framing(method: &Method, reply: &ReplyLine, fields: &Fields) -> Res
     let framing = match (reply.status, declared) {
         (100..200 | 204 | 304, _) => Framing::None,
         _ if *method == Method::HEAD => Framing::None,
+        (200..300, _) if *method == Method::CONNECT => Framing::None,
         (_, Some(framing)) => framing,
         (_, None) => Framing::UntilClose,
     };

@@ -12,7 +12,7 @@ mod framing;
 
 mod head;
 
-pub use decode::{Decoded, Decoder};
+pub use decode::{Decoded, Decoder, may_trail};
 pub use encode::{CHUNK_SIZE_MAX, LAST_CHUNK, chunk_size, end_head, field, fields, last_chunk, reply_head, reply_line};
 pub use encode::{request_head, request_line};
 pub use framing::{Framing, ReplyFraming, RequestFraming, Upgrade, reply_framing, request_framing};

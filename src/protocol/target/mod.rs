@@ -27,6 +27,8 @@ pub enum Form {
     Absolute,
     /// `*`, for OPTIONS only
     Asterisk,
+    /// `host:port`, for CONNECT only
+    Authority,
     /// `/path`, and every `:path` of HTTP/2
     Origin,
 }
@@ -51,8 +53,10 @@ pub struct Target {
 
 /// Reads the target of an HTTP/1 request, whose text is already in `fields` beside its header fields.
 pub fn http1(version: Version, method: &Method, target: Span, fields: &mut Fields) -> Result<Target, Fault> {
-    refuse_connect(method)?;
     let host = host_field(fields)?;
+    if *method == Method::CONNECT {
+        return connect(host.as_ref(), target, fields);
+    }
     if host.is_none() && version != Version::HTTP_10 {
         return Err(Fault::Malformed("the request has no Host"));
     }
@@ -91,6 +95,19 @@ pub fn http2(method: &Method, pseudo: Pseudo<'_>, fields: &mut Fields) -> Result
         [b'/', ..] => origin(Form::Origin, &host, target, fields),
         _ => Err(Fault::Malformed("`:path` does not begin with a slash")),
     }
+}
+
+/// The target of CONNECT is a host and a port and nothing else (RFC 9110 section 9.3.6). Routes see it as the path `/`.
+fn connect(host: Option<&Authority>, target: Span, fields: &mut Fields) -> Result<Target, Fault> {
+    const NEITHER: Fault = Fault::Malformed("the target of CONNECT is not a host with a port");
+    let named = Authority::parse(fields.text(target)).map_err(|_| NEITHER)?;
+    let port = named.port().ok_or(NEITHER)?;
+    if !host.ok_or(Fault::Malformed("the request has no Host"))?.is_same(&named, port) {
+        return Err(Fault::Malformed("the target and Host name different hosts"));
+    }
+    let path = fields.store(named.text());
+    let matched = fields.store(b"/");
+    Ok(finish(Form::Authority, &named, Parts { path, matched, query: None }, fields))
 }
 
 fn refuse_connect(method: &Method) -> Result<(), Fault> {

@@ -273,7 +273,19 @@ fn method_and_version_decide_the_rest() {
     assert_eq!(read(Version::HTTP_11, Method::OPTIONS, "*", &[b"h"]), "h *");
     assert_eq!(read(Version::HTTP_11, Method::OPTIONS, "http://h", &[b"h"]), "h *");
     assert_eq!(read(Version::HTTP_11, Method::OPTIONS, "http://h/", &[b"h"]), "h /");
-    assert!(read(Version::HTTP_11, Method::CONNECT, "h:443", &[b"h:443"]).starts_with("400 CONNECT"));
+    assert_eq!(read(Version::HTTP_11, Method::CONNECT, "H:443", &[b"h:443"]), "h:443 h:443 ~/");
+    for (target, hosts) in [
+        ("h:443", &[&b"h:80"[..]][..]),
+        ("h:443", &[b"g:443"]),
+        ("h:443", &[]),
+        ("h", &[b"h"]),
+        ("/", &[b"h"]),
+        ("http://h:80/", &[b"h:80"]),
+        ("u@h:443", &[b"h:443"]),
+        ("h:443/", &[b"h:443"]),
+    ] {
+        assert!(read(Version::HTTP_11, Method::CONNECT, target, hosts).starts_with("400 "), "row {target}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub(super) fn write(out: &mut Vec<u8>, x: &Exchange, framing: &RequestFraming) {
     let request = &x.request;
     out.extend_from_slice(request.method.as_str().as_bytes());
     out.push(b' ');
+    // Of CONNECT this is host and port.
     out.extend_from_slice(request.path());
     if let Some(query) = request.query() {
         out.push(b'?');

@@ -57,10 +57,10 @@ impl Going<'_> {
     ) -> (Answered<B>, Left<B>) {
         let began = admit::is_measured(self.upstream).then(clock::now);
         let mut sent = None;
-        let result = match connect(journey, self.upstream, endpoint, is_fresh).await {
-            Ok(connection) => {
+        let result = match connect(journey, self.upstream, endpoint, self.framing, is_fresh).await {
+            Ok(way) => {
                 sent = measure::begin(self.upstream, self.framing);
-                send(journey, self.upstream, connection, self.framing, self.head, &mut body).await
+                send(journey, self.upstream, way, self.framing, self.head, &mut body).await
             }
             Err(fault) => Err(fault),
         };

@@ -3,9 +3,10 @@
 //!
 //! The steps are files in the order they happen: `side` says which upstream, `sticky` who was served before, `admit`
 //! whether it takes a request now, `attempt` tries endpoints until one answers or another try cannot help, `pick` says
-//! which endpoint, `hedge` runs one attempt and what may run beside it, `connect` gets a connection and sends the body
-//! that `replay` gives it, `outcome` tells everyone who learns from it how it went, and `measure` how long it took.
-//! `turn` is the wait in the queue of a full upstream. `mirror` sends a copy elsewhere, beside all that.
+//! which endpoint, `hedge` runs one attempt and what may run beside it, `connect` gets a connection and sends what `head`
+//! or (over HTTP/2) `pseudo` wrote and the body that `replay` gives it, `outcome` tells everyone who learns from it how it
+//! went, and `measure` how long it took. `turn` is the wait in the queue of a full upstream. `mirror` sends a copy
+//! elsewhere, beside all that.
 
 mod admit;
 
@@ -25,6 +26,8 @@ mod outcome;
 
 mod pick;
 
+mod pseudo;
+
 mod replay;
 
 mod side;
@@ -42,6 +45,7 @@ use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
 use crate::protocol::http1::RequestFraming;
 use crate::upstream::connection::Reply;
+use crate::upstream::transport::Speech;
 
 pub(super) use admit::{Admitted, explain as explain_limits};
 pub(super) use head::render;
@@ -91,7 +95,9 @@ where
     let memory = journey.worker.memory_of(upstream);
     memory.budget.borrow_mut().record(clock::since_start_ns_at(journey.x.arrived));
     let mut head = journey.worker.buffers.output();
-    head::write(&mut head, &journey.x, framing);
+    if upstream.transport.speech == Speech::Http1 {
+        head::write(&mut head, &journey.x, framing);
+    }
     let going = hedge::Going { upstream, memory: &memory, framing, head: &head };
     let outcome = attempt::all(journey, going, body).await;
     journey.worker.buffers.return_output(head);

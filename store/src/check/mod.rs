@@ -25,6 +25,8 @@ mod split;
 
 mod sticky;
 
+mod transport;
+
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -130,8 +132,9 @@ impl Findings<'_> {
 
     fn unused(&mut self) {
         let model = self.model;
-        let certificates: BTreeSet<&str> =
-            model.listeners.values().flat_map(|listener| &listener.certificates).map(Name::as_str).collect();
+        let served = model.listeners.values().flat_map(|listener| &listener.certificates);
+        let shown = model.upstreams.values().filter_map(|upstream| upstream.tls.certificate.as_ref());
+        let certificates: BTreeSet<&str> = served.chain(shown).map(Name::as_str).collect();
         let led = model.listeners.values().flat_map(|l| l.upstream.iter().chain(l.sni.values()).chain(l.alpn.values()));
         let routed = model.routes.values().flat_map(split::upstreams);
         let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();

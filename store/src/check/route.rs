@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
 use super::{Findings, gate, split};
-use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, ValueMatch};
+use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
 
@@ -14,6 +14,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let mut seen: HashMap<String, &Name> = HashMap::new();
     for (name, route) in &model.routes {
         split::check(findings, name, route);
+        connect(findings, name, route);
         conditions(findings, name, &route.matches);
         policies(findings, name, route);
         if let Some(other) = seen.insert(fingerprint(route), name) {
@@ -34,6 +35,24 @@ pub(super) fn named_policies(route: &Route) -> impl Iterator<Item = &Name> {
         PolicyRef::Named(name) => Some(name),
         PolicyRef::Inline(_) => None,
     })
+}
+
+/// A tunnel needs a connection of its own, which HTTP/2 does not give.
+fn connect(findings: &mut Findings<'_>, name: &Name, route: &Route) {
+    if !route.connect {
+        return;
+    }
+    let all = route.upstream.iter().chain(route.split.iter().map(|side| &side.upstream));
+    let model = findings.model;
+    let is_http2 = |name: &&Name| {
+        let protocol = model.upstreams.get(*name).map(|upstream| upstream.protocol);
+        matches!(protocol, Some(UpstreamProtocol::H2 | UpstreamProtocol::H2c))
+    };
+    for upstream in all.filter(is_http2) {
+        let message = format!("upstream \"{upstream}\" speaks HTTP/2, over which CONNECT is not passed on");
+        let help = "use an upstream with protocol \"http\" or \"https\", or leave connect out";
+        findings.problem(ProblemCode::Conflict, at(name, "connect"), message, help);
+    }
 }
 
 fn conditions(findings: &mut Findings<'_>, name: &Name, matches: &Match) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::listen::not_zero;
-use super::{Findings, discovery, health, sticky};
+use super::{Findings, discovery, health, sticky, transport};
 use crate::model::{Name, Upstream, WEIGHT_MAX};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -14,6 +14,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     for (name, upstream) in &model.upstreams {
         endpoints(findings, name, upstream);
+        transport::check(findings, name, upstream);
         sticky::check(findings, name, upstream);
         if let Some(source) = &upstream.discovery {
             discovery::check(findings, || at(name, "discovery"), source);

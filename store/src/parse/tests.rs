@@ -138,8 +138,8 @@ fn values() {
 fn what_is_not_built_yet_is_refused_by_name() {
     check(&[
         (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nprotocol = \"h2c\"\n",
-            &[(NotSupported, "upstreams.u.endpoints[0].address", 2), (NotSupported, "upstreams.u.protocol", 3)],
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nsticky = { header = \"x\" }\n",
+            &[(NotSupported, "upstreams.u.endpoints[0].address", 2), (NotSupported, "upstreams.u.sticky", 3)],
         ),
         (
             "[policies.p]\ncors = {}\n[consumers.c]\nquota = {}\n",
@@ -163,7 +163,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
     let paths: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
     let want = [
         "listeners.web-tls.http3",
-        "upstreams.catalog.protocol",
         "routes.orders.policies[2].cors",
         "routes.order.policies[1].jwt",
         "routes.order-page.policies[0].compose",
@@ -187,10 +186,7 @@ fn the_http_parts_of_the_example_load() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_by_every_door() {
-    for text in [
-        "[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nhttp3 = true\n",
-        "[upstreams.u]\nendpoints = []\nprotocol = \"h2c\"\n",
-    ] {
+    for text in ["[listeners.l]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nhttp3 = true\n"] {
         let problems = parse_toml(text).expect_err("it is not built");
         assert!(problems.iter().all(|p| p.code == NotSupported && p.line.is_some()), "row {text:?}\n{problems:#?}");
     }

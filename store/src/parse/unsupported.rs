@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::place::{Place, Step};
-use crate::model::{Kind, Model, Route};
+use crate::model::{Kind, Model};
 use crate::suggest;
 
 /// When a value at the place of a row is refused.
@@ -17,8 +17,6 @@ enum When {
     Present,
     /// `true`.
     True,
-    /// One of these strings.
-    OneOf(&'static [&'static str]),
     /// An address with a host name in it.
     HostName,
 }
@@ -30,11 +28,7 @@ const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
-    Row(Kind::Upstream, "protocol", When::OneOf(&["h2c", "h2", "https", "grpc"]), "use \"http\""),
     Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
-    Row(Kind::Upstream, "tls", When::Present, "leave it out; endpoints are spoken to in plain HTTP"),
-    Row(Kind::Upstream, "pool", When::Present, "leave it out"),
-    Row(Kind::Route, "connect", When::True, "leave it out"),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
@@ -110,11 +104,8 @@ pub(super) fn is_used(model: &Model) -> bool {
         let value = serde_json::to_value(object).unwrap_or_default();
         !find(kind, &value, &Place::parse("")).is_empty()
     }
-    // Routes can be a million, so they are looked at without a detour over JSON.
-    let route = |route: &Route| route.connect;
     model.listeners.values().any(|listener| refused(Kind::Listener, listener))
         || model.upstreams.values().any(|upstream| refused(Kind::Upstream, upstream))
-        || model.routes.values().any(route)
 }
 
 /// The policies written in an object: itself, or those of a route.
@@ -156,7 +147,6 @@ fn holds(when: When, value: &Value) -> bool {
     match when {
         When::Present => !value.is_null(),
         When::True => value.as_bool() == Some(true),
-        When::OneOf(names) => value.as_str().is_some_and(|text| names.contains(&text)),
         When::HostName => value.as_str().is_some_and(is_host_and_port),
     }
 }
@@ -167,7 +157,6 @@ fn refused(place: &Place, value: &Value, when: When, instead: &str) -> Refused {
         Some(Step::Index(_)) | None => "this",
     };
     let message = match (when, value.as_str()) {
-        (When::OneOf(_), Some(text)) => format!("{name} = \"{text}\" is not supported yet"),
         (When::HostName, Some(text)) => format!("a host name as address (\"{text}\") is not supported yet"),
         _ => format!("\"{name}\" is not supported yet"),
     };

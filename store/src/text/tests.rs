@@ -104,21 +104,19 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     (
         (choice(), option::of(sticky())),
         (vec(endpoint, 0..12), source),
-        option::of(health()),
-        care,
-        retry,
+        (option::of(health()), care, retry),
         timeouts,
         overload(),
+        transport(),
     )
         .prop_map(
             |(
                 ((balance, hash, zone), sticky),
                 (endpoints, discovery),
-                health,
-                (outlier, panic, slow_start),
-                retry,
+                (health, (outlier, panic, slow_start), retry),
                 timeouts,
                 (limits, breaker, hedge),
+                transport,
             )| Upstream {
                 balance,
                 hash,
@@ -135,9 +133,28 @@ fn upstream() -> impl Strategy<Value = Upstream> {
                 limits,
                 breaker,
                 hedge,
-                ..Upstream::default()
+                ..transport
             },
         )
+}
+
+/// An upstream that says only how its endpoints are spoken to.
+fn transport() -> impl Strategy<Value = Upstream> {
+    use UpstreamProtocol::{H2, H2c, Http, Https};
+    let check = prop_oneof![Just(CertificateCheck::Full), Just(CertificateCheck::None)];
+    let tls = (option::of(text()), option::of(text()), vec(text(), 0..3), option::of(name()), check).prop_map(
+        |(server_name, ca, pins, certificate, verify)| UpstreamTls { server_name, ca, pins, certificate, verify },
+    );
+    let protocol = prop_oneof![Just(Http), Just(Https), Just(H2c), Just(H2)];
+    let header = option::of(prop_oneof![Just(ProxyProtocol::V1), Just(ProxyProtocol::V2)]);
+    let pool = any::<(u32, u32)>().prop_map(|(idle, warm)| Pool { idle, warm });
+    (protocol, tls, header, pool).prop_map(|(protocol, tls, proxy_protocol, pool)| Upstream {
+        protocol,
+        tls,
+        proxy_protocol,
+        pool,
+        ..Upstream::default()
+    })
 }
 
 fn overload() -> impl Strategy<Value = (UpstreamLimits, Option<Breaker>, Option<Hedge>)> {
@@ -327,9 +344,16 @@ fn route() -> impl Strategy<Value = Route> {
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
     let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
     let moves = (option::of(canary()), option::of(mirror()));
-    let bounds = (option::of(size()), any::<u8>());
+    let bounds = (option::of(size()), any::<u8>(), any::<bool>());
     (matches, leads, moves, vec(reference, 0..4), any::<i32>(), bounds).prop_map(
-        |(matches, (upstream, split, split_by, testers), (canary, mirror), policies, priority, (max_body, urgency))| {
+        |(
+            matches,
+            (upstream, split, split_by, testers),
+            (canary, mirror),
+            policies,
+            priority,
+            (max_body, urgency, connect),
+        )| {
             Route {
                 matches,
                 upstream,
@@ -342,6 +366,7 @@ fn route() -> impl Strategy<Value = Route> {
                 priority,
                 max_body,
                 urgency,
+                connect,
                 ..Route::default()
             }
         },

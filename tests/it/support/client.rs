@@ -68,6 +68,11 @@ impl Client {
         client.reply_to(request.split(' ').next().unwrap_or_default())
     }
 
+    /// Its own port.
+    pub(crate) fn port(&self) -> u16 {
+        self.stream.local_addr().expect("it is connected").port()
+    }
+
     /// Says that nothing more will come.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).expect("it was open");

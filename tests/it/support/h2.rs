@@ -59,6 +59,37 @@ impl Raw {
         raw
     }
 
+    /// A connection that the gateway opened, its preface read and answered.
+    pub(crate) fn accepted(stream: std::net::TcpStream) -> Self {
+        stream.set_nodelay(true).expect("a TCP socket");
+        stream.set_read_timeout(Some(super::PATIENCE)).expect("a TCP socket");
+        let mut raw = Self { stream, buffer: Vec::new() };
+        let mut preface = [0; 24];
+        if std::io::Read::read_exact(&mut raw.stream, &mut preface).is_ok() {
+            assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+            raw.frame(SETTINGS, 0, 0, &[]);
+        }
+        raw
+    }
+
+    /// The stream of the next request; what belongs to the connection is answered. None at the end.
+    pub(crate) fn request(&mut self) -> Option<u32> {
+        while let Some(frame) = self.next() {
+            match frame.kind {
+                HEADERS => return Some(frame.stream),
+                SETTINGS if frame.flags & 1 == 0 => _ = self.frame(SETTINGS, 1, 0, &[]),
+                PING if frame.flags & 1 == 0 => _ = self.frame(PING, 1, 0, &frame.payload),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// A whole reply.
+    pub(crate) fn reply(&mut self, stream: u32) -> bool {
+        self.frame(HEADERS, END_HEADERS, stream, &[0x88]) && self.frame(DATA, END_STREAM, stream, b"ok")
+    }
+
     /// Writes; false once the gateway takes no more.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
         std::io::Write::write_all(&mut self.stream, bytes).is_ok()

@@ -11,7 +11,11 @@ pub(crate) mod gateway;
 
 pub(crate) mod h2;
 
+pub(crate) mod h2_origin;
+
 pub(crate) mod origin;
+
+pub(crate) mod secure;
 
 pub(crate) mod service;
 

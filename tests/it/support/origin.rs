@@ -209,6 +209,11 @@ impl Accepted {
         Some(self.buffer.drain(..count).collect())
     }
 
+    /// The next line, with its end.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.take_to(b"\r\n")?).into_owned())
+    }
+
     /// The next request head.
     pub(crate) fn head(&mut self) -> Option<String> {
         let head = String::from_utf8_lossy(&self.take_to(b"\r\n\r\n")?).into_owned();
