@@ -106,6 +106,19 @@ impl Balancer {
         Self { settings, number, seats, tiers, tables: ArcSwap::from_pointee(tables) }
     }
 
+    /// The same as [`Self::new`], with the tables of an `earlier` one if it is for the same endpoints: a change of another
+    /// object builds none anew.
+    pub fn after(earlier: Option<&Self>, settings: Settings, seats: Vec<Seat>) -> Self {
+        match earlier {
+            Some(earlier) if earlier.settings == settings && earlier.seats == seats => {
+                let tiers = tiers(&seats, settings.enough.is_some());
+                let tables = ArcSwap::new(earlier.tables.load_full());
+                Self { settings, number: earlier.number, seats, tiers, tables }
+            }
+            _ => Self::new(settings, seats),
+        }
+    }
+
     pub fn kind(&self) -> Balance {
         self.settings.balance
     }

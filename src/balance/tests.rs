@@ -227,6 +227,22 @@ fn weights_that_change_live_are_followed() {
 }
 
 #[test]
+fn a_balancer_takes_over_the_tables_of_the_same_endpoints_only() {
+    let balance = |text| list(plain(Balance::Maglev), text).balancer;
+    let earlier = balance("1 1 2");
+    earlier.follow(|_| 3);
+    let after = |text, settings: Settings| {
+        let seats = balance(text).seats;
+        let taken = Balancer::after(Some(&earlier), settings, seats);
+        taken.share_of_keys(2) == earlier.share_of_keys(2)
+    };
+    assert!(after("1 1 2", plain(Balance::Maglev)), "weights that were followed, too");
+    assert!(!after("1 1 1 2", plain(Balance::Maglev)));
+    assert!(!after("1 1 5", plain(Balance::Maglev)));
+    assert!(!after("1 1 2", plain(Balance::Ring)));
+}
+
+#[test]
 fn a_zone_keeps_what_it_can_carry() {
     for balance in [Balance::LeastRequest, Balance::Random, Balance::Maglev, Balance::RoundRobin] {
         for (text, want) in [

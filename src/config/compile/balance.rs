@@ -8,7 +8,8 @@ use weirgate_store::model;
 use crate::balance::{BACKUP_TIER, Balance, Balancer, Seat, Settings};
 use crate::upstream::endpoint::Endpoint;
 
-pub(super) fn balancer(written: &model::Upstream, endpoints: &[Arc<Endpoint>]) -> Balancer {
+/// `earlier` is the balancer of that upstream that runs now.
+pub(super) fn balancer(written: &model::Upstream, endpoints: &[Arc<Endpoint>], earlier: Option<&Balancer>) -> Balancer {
     let settings = Settings {
         balance: balance(written.balance),
         by: written.hash.by.clone(),
@@ -24,7 +25,7 @@ pub(super) fn balancer(written: &model::Upstream, endpoints: &[Arc<Endpoint>]) -
         tier: if endpoint.backup { BACKUP_TIER } else { endpoint.priority },
         is_local: preferred.is_some() && endpoint.zone.as_deref() == preferred,
     };
-    Balancer::new(settings, endpoints.iter().map(seat).collect())
+    Balancer::after(earlier, settings, endpoints.iter().map(seat).collect())
 }
 
 fn balance(balance: model::Balance) -> Balance {

@@ -83,7 +83,7 @@ fn one(
     Upstream {
         id: earlier.map_or_else(next_id, |upstream| upstream.id),
         name: Arc::clone(name),
-        balance: super::balance::balancer(upstream, &endpoints),
+        balance: super::balance::balancer(upstream, &endpoints, earlier.map(|earlier| &earlier.balance)),
         endpoint_meters: endpoints.iter().map(meter).collect(),
         endpoints,
         transport,
