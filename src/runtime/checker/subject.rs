@@ -143,6 +143,11 @@ impl Subject {
         self.endpoint.live.id
     }
 
+    /// How often it is checked while nobody doubts it.
+    pub(super) fn checks_per_second(&self) -> Option<f64> {
+        self.check.as_ref().map(|check| 1.0 / check.rules.interval.as_secs_f64().max(f64::MIN_POSITIVE))
+    }
+
     /// What checks and the agent make of it together. Each can only undo what it did itself.
     pub(super) fn state(&self) -> State {
         if self.agent.as_ref().is_some_and(|agent| agent.said.down.is_some()) {

@@ -3,15 +3,23 @@
 //!
 //! Its own few lines of HTTP/1.1. The body is read only if something is to be found in it.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use regex::bytes::Regex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::super::Failure;
 use super::tls::{ServerNames, Speaks, handshake};
 use super::{REPLY_MAX, connect, connect_briefly, read_more};
+
+/// Checks over one kept connection: the next one opens another, which is part of what is checked.
+const KEPT_CHECKS_MAX: u32 = 5;
+
+/// Longest body that is read so that a connection can be kept; after a longer one it is closed.
+const KEPT_BODY_MAX: usize = 2 * 1024;
 
 /// Fields in a reply head.
 const FIELDS_MAX: usize = 128;
@@ -81,12 +89,17 @@ impl Statuses {
 }
 
 impl HttpCheck {
+    /// Whether its connection may be kept: it is plain, its reply has the body that it says, and none is looked at.
+    pub(super) fn can_keep(&self) -> bool {
+        self.tls.is_none() && self.body.is_none() && &*self.method == "GET"
+    }
+
     /// The request to an endpoint at this address.
-    pub(super) fn request(&self, address: SocketAddr) -> Box<[u8]> {
+    pub(super) fn request(&self, address: SocketAddr, connection: &str) -> Box<[u8]> {
         let Self { method, path, host, fields, .. } = self;
         let own = address.to_string();
         let host = host.as_deref().unwrap_or(&own);
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: {connection}\r\n");
         let ours = [("User-Agent", concat!("weirgate-health/", env!("CARGO_PKG_VERSION"))), ("Accept", "*/*")];
         let is_given = |name: &str| fields.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         let ours = ours.into_iter().filter(|(name, _)| !is_given(name));
@@ -96,6 +109,60 @@ impl HttpCheck {
         request.push_str("\r\n");
         request.into_bytes().into()
     }
+}
+
+/// The same over a connection that an earlier check left open, if there is one and it still answers. Every
+/// [`KEPT_CHECKS_MAX`]th check opens a new one, and so does every one after a failure.
+pub(super) async fn ask_kept(
+    check: &HttpCheck,
+    request: &[u8],
+    address: SocketAddr,
+    kept: &RefCell<Option<(TcpStream, u32)>>,
+) -> Result<(), Failure> {
+    // Taken out first: it must not be borrowed over a wait.
+    let held = kept.take();
+    if let Some((mut tcp, uses)) = held {
+        // One that the endpoint has closed meanwhile says nothing about the endpoint.
+        if let Ok(head) = exchange(request, &mut tcp).await {
+            return finish(check, &head, tcp, uses, kept);
+        }
+    }
+    let mut tcp = connect_briefly(address).await?;
+    let head = exchange(request, &mut tcp).await?;
+    finish(check, &head, tcp, 0, kept)
+}
+
+/// Judges a reply, and keeps the connection if nothing speaks against it.
+fn finish(
+    check: &HttpCheck,
+    head: &ReplyHead,
+    tcp: TcpStream,
+    uses: u32,
+    kept: &RefCell<Option<(TcpStream, u32)>>,
+) -> Result<(), Failure> {
+    if !check.expect.contain(head.status) {
+        return Err(Failure::Status { got: head.status, want: check.expect.words() });
+    }
+    if head.lasts && uses + 1 < KEPT_CHECKS_MAX {
+        kept.replace(Some((tcp, uses + 1)));
+    }
+    Ok(())
+}
+
+/// Sends a request and reads the head of its reply, and the body if it is short and the connection can be used again.
+async fn exchange(request: &[u8], tcp: &mut TcpStream) -> Result<ReplyHead, Failure> {
+    tcp.write_all(request).await.map_err(|_| Failure::Closed)?;
+    let mut bytes = Vec::with_capacity(2 * KEPT_BODY_MAX);
+    let mut head = read_head(tcp, &mut bytes).await?;
+    let end =
+        head.length.filter(|length| *length <= KEPT_BODY_MAX && !head.is_chunked).map(|length| head.body + length);
+    let Some(end) = end.filter(|_| head.lasts) else {
+        head.lasts = false;
+        return Ok(head);
+    };
+    while bytes.len() < end && read_more(tcp, &mut bytes).await? {}
+    head.lasts = bytes.len() == end;
+    Ok(head)
 }
 
 pub(super) async fn ask(check: &HttpCheck, request: &[u8], address: SocketAddr) -> Result<(), Failure> {
@@ -130,6 +197,8 @@ struct ReplyHead {
     body: usize,
     length: Option<usize>,
     is_chunked: bool,
+    /// Whether the endpoint means to leave the connection open.
+    lasts: bool,
 }
 
 /// Reads until a final reply head is whole.
@@ -161,7 +230,10 @@ fn final_head(bytes: &[u8]) -> Result<Option<ReplyHead>, Failure> {
         let value = |name: &str| reply.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
         let length =
             value("content-length").and_then(|field| std::str::from_utf8(field.value).ok()?.trim().parse().ok());
-        return Ok(Some(ReplyHead { status, body: at, length, is_chunked: value("transfer-encoding").is_some() }));
+        let says_close = value("connection").is_some_and(|field| field.value.eq_ignore_ascii_case(b"close"));
+        let lasts = reply.version == Some(1) && !says_close;
+        let is_chunked = value("transfer-encoding").is_some();
+        return Ok(Some(ReplyHead { status, body: at, length, is_chunked, lasts }));
     }
 }
 

@@ -6,6 +6,7 @@
 //! bytes and in time. Plain HTTP and TCP checks hang up with a reset: it saves both sides two packets, and one of them a
 //! minute of TIME_WAIT. What has a handshake above TCP is closed properly, or servers would log each check as an error.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,25 +58,41 @@ pub struct Probe {
     check: Arc<Check>,
     address: SocketAddr,
     timeout: Duration,
-    /// The request of an HTTP check.
+    /// The request of an HTTP check, and the same for a connection that is to be kept.
     request: Box<[u8]>,
+    lasting: Box<[u8]>,
+    /// A connection that the last HTTP check left open, and how many checks it has carried.
+    kept: RefCell<Option<(TcpStream, u32)>>,
+}
+
+/// Whether a check may leave its connection open for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thrift {
+    /// Each check opens a connection of its own, which is part of what it checks.
+    Fresh,
+    /// So many are checked that opening connections would cost more than everything else: most checks use an open one.
+    Kept,
 }
 
 impl Probe {
     pub fn new(check: &Arc<Check>, address: SocketAddr, timeout: Duration) -> Self {
         let request = match &**check {
-            Check::Http(http) => http.request(address),
-            Check::Grpc(_) | Check::Script(_) | Check::Tcp(_) | Check::Tls(_) => Box::default(),
+            Check::Http(http) => (http.request(address, "close"), http.request(address, "keep-alive")),
+            Check::Grpc(_) | Check::Script(_) | Check::Tcp(_) | Check::Tls(_) => Default::default(),
         };
-        Self { check: Arc::clone(check), address, timeout, request }
+        let (request, lasting) = request;
+        Self { check: Arc::clone(check), address, timeout, request, lasting, kept: RefCell::new(None) }
     }
 
     /// Checks the endpoint once.
-    pub async fn run(&self) -> CheckOutcome {
+    pub async fn run(&self, thrift: Thrift) -> CheckOutcome {
         let started = clock::now();
         let (address, limit) = (self.address, self.timeout);
         let result = match &*self.check {
             Check::Tcp(check) => timeout(limit, tcp::ask(check, address)).await,
+            Check::Http(check) if thrift == Thrift::Kept && check.can_keep() => {
+                timeout(limit, http::ask_kept(check, &self.lasting, address, &self.kept)).await
+            }
             Check::Http(check) => timeout(limit, http::ask(check, &self.request, address)).await,
             Check::Tls(check) => timeout(limit, tls::ask(check, address)).await,
             Check::Grpc(check) => return done(started, limit, timeout(limit, grpc::ask(check, address, limit)).await),

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::agent::{self, AgentCheck};
 use super::{
     BodyPattern, Check, CheckOutcome, Failure, GrpcCheck, HttpCheck, Probe, REPLY_MAX, ScriptCheck, Statuses, TcpCheck,
-    TlsCheck,
+    Thrift, TlsCheck,
 };
 
 /// Far above what any check here takes.
@@ -37,7 +37,7 @@ async fn origin(wants: &'static str, reply: Option<Vec<u8>>) -> SocketAddr {
 }
 
 async fn run(check: Check, address: SocketAddr, limit: Duration) -> Result<(), Failure> {
-    match Probe::new(&Arc::new(check), address, limit).run().await {
+    match Probe::new(&Arc::new(check), address, limit).run(Thrift::Fresh).await {
         CheckOutcome::Passed { .. } => Ok(()),
         CheckOutcome::Failed(failure) => Err(failure),
     }
@@ -90,11 +90,47 @@ async fn an_http_check_finds_something_in_the_body() {
     http(body, Some(&far), missing()).await;
 }
 
+/// Five checks over one connection, then another; one that the endpoint closes is replaced within the check.
+#[tokio::test]
+async fn kept_connections_carry_a_few_checks() {
+    for (reply, closes, want) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, 3),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true, 12),
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false, 12),
+        ("HTTP/1.1 204 No Content\r\n\r\n", false, 12),
+    ] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Ok((mut tcp, _)) = listener.accept().await {
+                counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while tcp.read(&mut request).await.is_ok_and(|count| count > 0) {
+                        if tcp.write_all(reply.as_bytes()).await.is_err() || closes {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let http = HttpCheck { expect: Statuses::of(&[200, 204]), ..HttpCheck::default() };
+        let probe = Probe::new(&Arc::new(Check::Http(http)), address, PATIENCE);
+        for n in 0..12 {
+            let outcome = probe.run(Thrift::Kept).await;
+            assert!(matches!(outcome, CheckOutcome::Passed { .. }), "check {n} of {reply:?}: {outcome:?}");
+        }
+        assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), want, "{reply:?}, closes: {closes}");
+    }
+}
+
 #[test]
 fn a_request_has_what_was_written_and_nothing_twice() {
     let fields = [("user-agent".into(), "mine".into()), ("X-A".into(), "1".into())];
     let check = HttpCheck { method: "HEAD".into(), path: "/a?b".into(), fields: fields.into(), ..HttpCheck::default() };
-    let request = check.request(([127, 0, 0, 1], 80).into());
+    let request = check.request(([127, 0, 0, 1], 80).into(), "close");
     let want = "HEAD /a?b HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: close\r\nAccept: */*\r\nuser-agent: mine\r\nX-A: 1\r\n\r\n";
     assert_eq!(String::from_utf8_lossy(&request), want);
 }
