@@ -131,6 +131,34 @@ fn a_retry_goes_elsewhere_and_the_client_follows() {
     assert_eq!(ask_with(&gateway, &set_cookie(&reply)).one("set-cookie"), "");
 }
 
+/// A full endpoint passes a request of its client on, and the session stays: waiting would hold up all behind it.
+#[test]
+fn a_full_endpoint_lends_its_client_out() {
+    let is_held = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let held = std::sync::Arc::clone(&is_held);
+    let home = Origin::serving(move |peer| {
+        while let Some(head) = peer.request() {
+            if head.starts_with("GET /hold ") {
+                held.store(true, std::sync::atomic::Ordering::SeqCst);
+                return peer.hold();
+            }
+            peer.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhome");
+        }
+    });
+    let other = Origin::named("other");
+    let limits = format!("{COOKIE}\nlimits = {{ endpoint_requests = 1 }}");
+    let gateway = Running::start(&config(&[home.address(), other.address()], &limits));
+    let first = (0..10).map(|_| gateway.get("/")).find(|reply| reply.text() == "home").expect("it has its turn");
+    let cookie = set_cookie(&first);
+    let mut busy = gateway.connect();
+    busy.say(format!("GET /hold HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n"));
+    crate::support::wait_until("it is full", || is_held.load(std::sync::atomic::Ordering::SeqCst));
+    let lent = ask_with(&gateway, &cookie);
+    assert_eq!((lent.text(), lent.one("set-cookie")), ("other".to_owned(), String::new()));
+    busy.reset();
+    crate::support::wait_until("it comes home", || ask_with(&gateway, &cookie).text() == "home");
+}
+
 /// Rows: values that are not ours, or not for here. Each is as good as none, and none is an error.
 #[test]
 fn a_value_that_is_not_ours_is_none() {
