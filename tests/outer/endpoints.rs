@@ -107,3 +107,23 @@ fn connections_are_listed_and_ended() {
     assert!(client.ask("GET", "/", "", "").is_err(), "it was ended");
     assert_eq!(daemon.ask(&["connections", "kill", &id]).code, Some(1));
 }
+
+#[test]
+fn the_timeline_tells_when_and_why_an_endpoint_went() {
+    let origin = Origin::named("one");
+    let toml = to_endpoints(&[origin.address]);
+    let checked = "health = { http = { path = \"/healthz\" }, interval = \"100ms\", fall = 2, rise = 2 }\n[routes.all]";
+    let daemon = Daemon::start(&toml.replace("[routes.all]", checked));
+    origin.set_sick(true);
+    wait_until("it is down", || daemon.done(&["status", "shop"]).contains("✗ down"));
+    origin.set_sick(false);
+    wait_until("it is up", || daemon.done(&["status", "shop"]).contains("✓ up"));
+    wait_until("both are told", || {
+        let told = daemon.json(&["timeline", "shop"]);
+        let words: Vec<_> = told.as_array().unwrap().iter().map(|event| event["health"].as_str().unwrap()).collect();
+        words.starts_with(&["up", "down"])
+    });
+    let told = daemon.done(&["timeline", "shop", &format!(":{}", origin.address.port()), "-n", "2"]);
+    assert!(told.contains("✗ down") && told.contains("500"), "{told}");
+    assert_eq!(daemon.ask(&["timeline", "nobody"]).code, Some(1));
+}
