@@ -138,8 +138,8 @@ fn values() {
 fn what_is_not_built_yet_is_refused_by_name() {
     check(&[
         (
-            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\nsticky = { header = \"x\" }\n",
-            &[(NotSupported, "upstreams.u.endpoints[0].address", 2), (NotSupported, "upstreams.u.sticky", 3)],
+            "[upstreams.u]\nendpoints = [{ address = \"localhost:9000\" }]\n",
+            &[(NotSupported, "upstreams.u.endpoints[0].address", 2)],
         ),
         (
             "[policies.p]\ncors = {}\n[consumers.c]\nquota = {}\n",

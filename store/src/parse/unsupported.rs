@@ -28,7 +28,12 @@ const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
     Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
-    Row(Kind::Upstream, "endpoints[].address", When::HostName, "write an IP address and a port"),
+    Row(
+        Kind::Upstream,
+        "endpoints[].address",
+        When::HostName,
+        "write an IP address and a port, or discovery = { dns = \"NAME:PORT\" } for a name",
+    ),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),

@@ -104,7 +104,7 @@ fn upstream() -> impl Strategy<Value = Upstream> {
     (
         (choice(), option::of(sticky())),
         (vec(endpoint, 0..12), source),
-        (option::of(health()), care, retry),
+        (option::of(health().boxed()).boxed(), care.boxed(), retry),
         timeouts,
         overload(),
         transport(),
@@ -390,11 +390,11 @@ fn consumer() -> impl Strategy<Value = Consumer> {
 pub(crate) fn model() -> impl Strategy<Value = Model> {
     let certificate = (text(), text()).prop_map(|(chain, key)| Certificate { chain, key: CertificateKey(key) });
     (
-        btree_map(name(), listener(), 0..3),
+        btree_map(name(), listener().boxed(), 0..3),
         btree_map(name(), certificate, 0..3),
-        btree_map(name(), upstream(), 0..3),
+        btree_map(name(), upstream().boxed(), 0..3),
         btree_map(name(), policy(), 0..3),
-        btree_map(name(), route(), 0..4),
+        btree_map(name(), route().boxed(), 0..4),
         btree_map(name(), consumer(), 0..3),
     )
         .prop_map(|(listeners, certificates, upstreams, policies, routes, consumers)| Model {
