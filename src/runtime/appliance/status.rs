@@ -138,7 +138,6 @@ impl Gateway {
             origin: upstream.membership.origin(at).to_owned(),
             share_percent: Some(endpoint.live.share()).filter(|share| *share < SHARE_WHOLE),
             ejected_until_ms,
-            ..EndpointStatus::default()
         })
     }
 }

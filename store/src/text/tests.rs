@@ -367,7 +367,6 @@ fn route() -> impl Strategy<Value = Route> {
                 max_body,
                 urgency,
                 connect,
-                ..Route::default()
             }
         },
     )
