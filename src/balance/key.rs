@@ -10,7 +10,8 @@ use md5::{Digest, Md5};
 use weirgate_store::model::HashKey;
 
 use super::draw::mix;
-use crate::exchange::{Fields, Known};
+use crate::exchange::Fields;
+use crate::exchange::part::{cookies, parameter};
 
 /// The key of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,23 +98,13 @@ pub(super) fn of_request(by: &HashKey, function: Function, request: Keyed<'_>) -
         HashKey::Path => (Some(request.path), Hashed::Path),
         HashKey::ClientCertificate => (request.certificate, Hashed::Certificate),
         HashKey::Header(name) => (request.fields.named(name.as_bytes()).next(), Hashed::Header),
-        HashKey::Cookie(name) => (cookie(request.fields, name.as_bytes()), Hashed::Cookie),
-        HashKey::Query(name) => (request.query.and_then(|query| pair(query, b'&', name.as_bytes())), Hashed::Query),
+        HashKey::Cookie(name) => (cookies(request.fields, name.as_bytes()).next(), Hashed::Cookie),
+        HashKey::Query(name) => (parameter(request.query.unwrap_or_default(), name.as_bytes()), Hashed::Query),
     };
     match part.map(<[u8]>::trim_ascii).filter(|bytes| !bytes.is_empty()) {
         Some(bytes) => Key::Part(function.of(bytes), hashed),
         None => Key::Absent(hashed),
     }
-}
-
-fn cookie<'a>(fields: &'a Fields, name: &[u8]) -> Option<&'a [u8]> {
-    fields.all(Known::Cookie).find_map(|cookies| pair(cookies, b';', name))
-}
-
-/// The value of the first `name=value` in a list.
-fn pair<'a>(list: &'a [u8], between: u8, name: &[u8]) -> Option<&'a [u8]> {
-    let mut pairs = list.split(|byte| *byte == between);
-    pairs.find_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ pub fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The value of the first query parameter of that name, as it was sent.
-fn parameter<'a>(query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+pub fn parameter<'a>(query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut pairs = query.split(|byte| *byte == b'&').filter_map(split_pair);
     pairs.find(|(key, _)| percent_encoding::percent_decode(key).eq(name.iter().copied())).map(|(_, value)| value)
 }
