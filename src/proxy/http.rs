@@ -134,7 +134,7 @@ fn check_policies<B>(journey: &mut Journey) -> Result<Option<Reply<B>>, Fault> {
 
 /// What an endpoint sent, without what was for us.
 fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
-    let now = clock::now();
+    let now = forwarded.replied;
     if let Some(sent) = forwarded.sent {
         journey.time(Stage::Wait, sent, now);
     }

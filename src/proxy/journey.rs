@@ -126,6 +126,13 @@ impl Journey {
         Some((Arc::clone(&upstream.name), Arc::clone(&endpoint.name)))
     }
 
+    /// When the attempt under way began: the first begins with the request, as far as anyone can measure, unless it had to
+    /// wait for a place. Later ones read the clock.
+    pub fn attempt_began(&self) -> Instant {
+        let is_first = self.x.attempts <= 1 && self.admitted.waited.is_none();
+        if is_first { self.x.arrived } else { clock::now() }
+    }
+
     /// Adds the time from `from` to `to` to a stage.
     pub fn time(&self, stage: Stage, from: Instant, to: Instant) {
         let micros = u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX);

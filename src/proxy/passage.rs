@@ -28,7 +28,7 @@ use crate::upstream::retry::{self, Decision, Refusal, Tried};
 
 /// Tells everyone who learns from it that an endpoint took a passage.
 pub(super) fn reached(endpoint: &Endpoint) {
-    observe_passage(endpoint, Outcome::Answered(200));
+    observe_passage(endpoint, Outcome::Answered(200, clock::now()));
 }
 
 /// What passes, with everything that is known of it.

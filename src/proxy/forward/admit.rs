@@ -104,7 +104,7 @@ pub(super) async fn endpoint(
 ) -> Result<(Choice, InFlight), Fault> {
     if !upstream.overload.limits.is_set() {
         let choice = pick(journey, upstream, memory, attempts)?;
-        let in_flight = endpoint_of(upstream, choice)?.live.begin(clock::since_start_ns());
+        let in_flight = endpoint_of(upstream, choice)?.live.begin(clock::since_start_ns_at(journey.attempt_began()));
         return Ok((choice, in_flight));
     }
     let may_wait = attempts.tried.is_empty();

@@ -130,7 +130,7 @@ where
         Way::Http2(way) => Box::pin(multiplexed(journey, upstream, way, framing, taken, patience)).await,
     };
     match outcome {
-        Ok(reply) => Ok(Forwarded { reply, sent }),
+        Ok(reply) => Ok(Forwarded { reply, sent, replied: clock::now() }),
         Err(SendError { fault, body: kept }) => {
             *body = kept;
             Err(fault)

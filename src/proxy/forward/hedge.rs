@@ -92,7 +92,7 @@ pub(super) async fn attempt<B: RequestBody>(
 ) -> Answered<B> {
     let is_fresh = attempts.stale > 0;
     let body = supply.next();
-    let sent = clock::now();
+    let sent = journey.attempt_began();
     if going.upstream.overload.hedge.is_none() && going.upstream.retry.per_try.is_none() {
         let (result, left) = going.run(journey, endpoint, is_fresh, body).await;
         supply.put_back(left);

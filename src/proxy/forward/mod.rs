@@ -64,6 +64,8 @@ pub struct Forwarded<B> {
     pub reply: Reply<B>,
     /// When the attempt that was answered began.
     pub sent: Option<Instant>,
+    /// When the head of the reply was in hand: read once for everyone who measures.
+    pub replied: Instant,
 }
 
 /// Sends the request to an endpoint of its route's upstream and waits for the head of the reply.

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use super::super::journey::Journey;
 use super::Forwarded;
-use crate::clock;
 use crate::fault::Fault;
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::passive::Ending;
@@ -16,8 +15,8 @@ use crate::upstream::passive::Ending;
 /// How an attempt went.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) enum Outcome<'a> {
-    /// The endpoint answered with this status.
-    Answered(u16),
+    /// The endpoint answered with this status, at that instant.
+    Answered(u16, Instant),
     /// It did not.
     Failed(&'a Fault),
 }
@@ -26,7 +25,7 @@ impl<'a> Outcome<'a> {
     /// How the attempt went that ended like this.
     pub(super) fn of<B>(result: &'a Result<Forwarded<B>, Fault>) -> Self {
         match result {
-            Ok(forwarded) => Self::Answered(forwarded.reply.line.status),
+            Ok(forwarded) => Self::Answered(forwarded.reply.line.status, forwarded.replied),
             Err(fault) => Self::Failed(fault),
         }
     }
@@ -36,8 +35,8 @@ impl<'a> Outcome<'a> {
 pub(super) fn observe(endpoint: &Endpoint, in_flight: Option<&InFlight>, sent: Instant, outcome: Outcome<'_>) {
     let passive = &endpoint.live.passive;
     let ending = match outcome {
-        Outcome::Answered(status) => {
-            passive.answered(clock::now().saturating_duration_since(sent));
+        Outcome::Answered(status, replied) => {
+            passive.answered(replied.saturating_duration_since(sent));
             Some(if status >= 500 { Ending::Bad } else { Ending::Good })
         }
         Outcome::Failed(fault) => {
@@ -60,7 +59,7 @@ pub(super) fn observe(endpoint: &Endpoint, in_flight: Option<&InFlight>, sent: I
 pub(in super::super) fn observe_passage(endpoint: &Endpoint, outcome: Outcome<'_>) {
     let passive = &endpoint.live.passive;
     match outcome {
-        Outcome::Answered(_) => passive.settle(Ending::Good),
+        Outcome::Answered(..) => passive.settle(Ending::Good),
         Outcome::Failed(fault) => {
             if matches!(fault, Fault::Connect { .. } | Fault::ConnectTimeout { .. }) {
                 endpoint.live.suspect();
