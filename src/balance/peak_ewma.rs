@@ -4,7 +4,7 @@
 //!
 //! An [`Estimate`] is one word, so that workers can share it without a lock. Three traps are closed here. An endpoint
 //! that was never measured is as good as its rival, not free: it gets its first request and no herd behind it. One
-//! that has nothing in flight decays as time passes, and after [`STALE_MS`] counts as never measured, so no penalty
+//! that has nothing in flight decays as time passes, and after `STALE_MS` counts as never measured, so no penalty
 //! starves the request that would lift it; one that has something in flight keeps its estimate until it answers, so
 //! that a long idle upstream does not look free after its first reply. A failure is never a fast answer.
 
@@ -67,7 +67,7 @@ impl Estimate {
     }
 
     /// The estimate after a refusal: a penalty, and a next try when an idle endpoint has been left alone for `wait_ms`,
-    /// at most [`STALE_MS`]. It is as if the endpoint had been worse some time ago, so the clock of the decay is ahead.
+    /// at most `STALE_MS`. It is as if the endpoint had been worse some time ago, so the clock of the decay is ahead.
     #[must_use]
     pub fn after_refusal(self, micros: u32, now_ms: u32, wait_ms: u32) -> Self {
         let ahead = STALE_MS - wait_ms.min(STALE_MS);
@@ -87,7 +87,7 @@ impl Estimate {
         }
     }
 
-    /// [`Self::reading`] in whole microseconds; 0 if it is not known.
+    /// `Self::reading` in whole microseconds; 0 if it is not known.
     pub fn micros(self, now_ms: u32, in_flight: u32) -> u32 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it came from 32 bits above 0")]
         self.reading(now_ms, in_flight).map_or(0, |micros| micros.round() as u32)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The PROXY header of HAProxy, versions 1 and 2: who the client is, said by a proxy before anything else.
 //!
-//! Both ways: [`parse`] for what comes in, [`write`] for what goes to an endpoint. Pure: it reads and writes slices.
+//! Both ways: [`parse`] for what comes in, [`write()`] for what goes to an endpoint. Pure: it reads and writes slices.
 //! Whether the peer may say such a thing is asked before, by whoever accepts. What must stay true: a header is never
 //! longer than [`BYTES_MAX`], bytes that cannot become one are refused as soon as that is clear, and nothing behind
 //! the header is counted to it.

@@ -2,7 +2,7 @@
 //! The health of endpoints: one thread that knows when each is due, what checks and requests say of it, and decides.
 //!
 //! The decisions are the pure cores of `upstream`; here is only the clock, the sockets and the list of who is to be
-//! looked at. Every endpoint is a [`Subject`], checked or not, because requests speak about all. One task decides for
+//! looked at. Every endpoint is a `Subject`, checked or not, because requests speak about all. One task decides for
 //! all workers, so no decision needs a lock. It has a thread of its own, so that ten thousand checks hold up neither a
 //! request nor an operator.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `--plain`: the console for a screen reader or a line that cannot draw. Only whole lines, only appended, no boxes;
 //! numbered menus instead of a cursor. State, keys to the daemon and sentences are those of the drawn console. What
-//! changes something is asked for question by question in [`operate`].
+//! changes something is asked for question by question in `operate`.
 
 mod operate;
 

@@ -35,7 +35,7 @@ pub struct RunOptions {
     /// Ask this name server, and no other, for the endpoints that DNS names
     #[arg(long, value_name = "IP:PORT")]
     pub resolver: Option<SocketAddr>,
-    /// The control socket to open; from [`Shared::socket`].
+    /// The control socket to open; from `Shared::socket`.
     #[arg(skip)]
     pub socket: PathBuf,
 }
@@ -74,7 +74,7 @@ pub struct ConsoleOptions {
     /// Refuse every change
     #[arg(long)]
     pub read_only: bool,
-    /// The control socket to ask; from [`Shared::socket`].
+    /// The control socket to ask; from `Shared::socket`.
     #[arg(skip)]
     pub socket: PathBuf,
 }
