@@ -7,7 +7,6 @@
 //! stay true: an endpoint of weight 0 takes nothing, a tier takes requests only while none before it can, and the same
 //! balancer, seed and state give the same choice. What a worker remembers between picks lives in [`Turns`].
 
-use std::fmt::{self, Display};
 use std::net::IpAddr;
 
 mod balancer;
@@ -48,44 +47,7 @@ pub use key::{Hashed, Key, Keyed};
 pub use peak_ewma::Estimate;
 pub use rendezvous::identity;
 pub use turns::Turns;
-
-/// How an upstream spreads its requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// Equal turns, whatever the weights (but none for weight 0).
-    RoundRobin,
-    /// Turns in proportion to the weights, spread evenly.
-    Weighted,
-    /// Any one, by weight.
-    Random,
-    /// Fewest requests in flight, by the power of two choices.
-    #[default]
-    LeastRequest,
-    /// Fewest in flight of all.
-    LeastConnections,
-    /// Lowest latency times what is in flight, by the power of two choices.
-    PeakEwma,
-    /// The same client address goes to the same endpoint.
-    SourceIp,
-    /// By hash, on a ring of points.
-    Ring,
-    /// By hash, through a table.
-    Maglev,
-    /// By hash, the best score.
-    Rendezvous,
-}
-
-impl Balance {
-    /// Whether the same key goes to the same endpoint.
-    pub fn hashes(self) -> bool {
-        matches!(self, Self::SourceIp | Self::Ring | Self::Maglev | Self::Rendezvous)
-    }
-
-    /// Whether it wants to know how long endpoints take.
-    pub fn measures(self) -> bool {
-        self == Self::PeakEwma
-    }
-}
+pub use weirgate_store::model::Balance;
 
 /// The tier of backups: after all priorities.
 pub const BACKUP_TIER: u8 = 10;
@@ -162,21 +124,4 @@ pub enum Moved {
     Share,
     /// It has as much in flight as `hash.bounded_load` allows.
     Full,
-}
-
-impl Display for Balance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::RoundRobin => "round-robin",
-            Self::Weighted => "weighted",
-            Self::Random => "random",
-            Self::LeastRequest => "least-request",
-            Self::LeastConnections => "least-connections",
-            Self::PeakEwma => "peak-ewma",
-            Self::SourceIp => "source-ip",
-            Self::Ring => "ring",
-            Self::Maglev => "maglev",
-            Self::Rendezvous => "rendezvous",
-        })
-    }
 }

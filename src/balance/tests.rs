@@ -113,18 +113,7 @@ fn peak_ewma_takes_the_lower_product_per_weight() {
 
 #[test]
 fn tiers_take_over_one_after_the_other() {
-    for balance in [
-        Balance::RoundRobin,
-        Balance::Weighted,
-        Balance::Random,
-        Balance::LeastRequest,
-        Balance::LeastConnections,
-        Balance::PeakEwma,
-        Balance::SourceIp,
-        Balance::Ring,
-        Balance::Maglev,
-        Balance::Rendezvous,
-    ] {
+    for balance in Balance::ALL {
         check(balance, "+1 2:1 1:1 !0:1", "ccc");
         check(balance, "+1 2:1 !1:1 !0:1", "bbb");
         check(balance, "+1 2:0 !1:1 !0:1", "aaa");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A client's byte stream: TCP, or TLS over TCP. An enum and not a trait object, so that plain traffic pays no vtable.
+//! The byte stream of a connection, to a client or to an endpoint: TCP, or TLS over TCP. An enum and not a trait object,
+//! so that plain traffic pays a branch and no vtable.
 
 use std::io;
 use std::pin::Pin;
@@ -7,14 +8,14 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::server;
 
-/// The stream of one client connection.
+/// A stream to or from a peer; `T` is the TLS session of our side. By default that of a client's connection.
 #[derive(Debug)]
-pub enum Stream {
+pub enum Stream<T = server::TlsStream<TcpStream>> {
     Tcp(TcpStream),
     /// Boxed: a TLS session is some hundred bytes that a plain connection should not carry.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<T>),
 }
 
 impl Stream {
@@ -27,7 +28,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -36,7 +37,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stream<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),

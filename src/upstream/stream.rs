@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The byte stream to an endpoint: TCP, or TLS over TCP. An enum and not a trait object, so that plain traffic pays a
-//! branch and no vtable.
-//!
-//! It also knows whether a stream that lies idle is still good, which each kind has to find out in its own way.
+//! The byte stream to an endpoint, and whether one that lies idle is still good: TCP and TLS have to find that out each
+//! in its own way. How bytes pass is `protocol::stream`.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,17 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::protocol::stream;
+
 /// The stream of one connection to an endpoint.
-#[derive(Debug)]
-pub enum Stream {
-    Tcp(TcpStream),
-    /// Boxed: a TLS session is some hundred bytes that a plain connection should not carry.
-    Tls(Box<TlsStream<TcpStream>>),
-}
+pub type Stream = stream::Stream<TlsStream<TcpStream>>;
 
 /// What has happened on a stream that lies idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,56 +77,5 @@ fn read_now(stream: &mut TlsStream<TcpStream>) -> io::Result<usize> {
     match Pin::new(stream).poll_read(&mut cx, &mut buf) {
         Poll::Ready(read) => read.map(|()| buf.filled().len()),
         Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            // TCP holds nothing back.
-            Self::Tcp(_) => Poll::Ready(Ok(())),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

@@ -13,19 +13,6 @@ use weirgate::balance::{
     Ask, BACKUP_TIER, Balance, Balancer, Candidate, Choice, Estimate, Hashed, Key, Seat, Settings, Turns, identity,
 };
 
-const ALL: [Balance; 10] = [
-    Balance::RoundRobin,
-    Balance::Weighted,
-    Balance::Random,
-    Balance::LeastRequest,
-    Balance::LeastConnections,
-    Balance::PeakEwma,
-    Balance::SourceIp,
-    Balance::Ring,
-    Balance::Maglev,
-    Balance::Rendezvous,
-];
-
 /// Endpoints and how they are now.
 struct Group {
     balancer: Balancer,
@@ -82,7 +69,7 @@ fn smooth_weighted_round_robin_is_exact_in_every_cycle() {
 #[test]
 fn nobody_who_cannot_is_ever_picked_and_tiers_wait() {
     super::simulate("able", |random| {
-        for balance in ALL {
+        for balance in Balance::ALL {
             // A table for each group of a maglev takes a while to fill.
             let (lists, rounds) = match balance {
                 Balance::Maglev => (4, 4_000),
@@ -132,7 +119,7 @@ fn changing(random: &mut fastrand::Rng, mut group: Group, rounds: u32) {
 #[test]
 fn the_same_seed_gives_the_same_choice() {
     super::simulate("same", |random| {
-        for balance in ALL {
+        for balance in Balance::ALL {
             let seed = random.u64(..);
             let run = || {
                 let mut random = fastrand::Rng::with_seed(seed);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use weirgate_store::model;
 
-use crate::balance::{BACKUP_TIER, Balance, Balancer, Seat, Settings};
+use crate::balance::{BACKUP_TIER, Balancer, Seat, Settings};
 use crate::upstream::endpoint::Endpoint;
 
 /// `earlier` is the balancer of that upstream that runs now.
 pub(super) fn balancer(written: &model::Upstream, endpoints: &[Arc<Endpoint>], earlier: Option<&Balancer>) -> Balancer {
     let settings = Settings {
-        balance: balance(written.balance),
+        balance: written.balance,
         by: written.hash.by.clone(),
         points: written.hash.points,
         bounded_load: written.hash.bounded_load.map(|percent| percent.0),
@@ -26,19 +26,4 @@ pub(super) fn balancer(written: &model::Upstream, endpoints: &[Arc<Endpoint>], e
         is_local: preferred.is_some() && endpoint.zone.as_deref() == preferred,
     };
     Balancer::after(earlier, settings, endpoints.iter().map(seat).collect())
-}
-
-fn balance(balance: model::Balance) -> Balance {
-    match balance {
-        model::Balance::RoundRobin => Balance::RoundRobin,
-        model::Balance::Weighted => Balance::Weighted,
-        model::Balance::Random => Balance::Random,
-        model::Balance::LeastRequest => Balance::LeastRequest,
-        model::Balance::LeastConnections => Balance::LeastConnections,
-        model::Balance::PeakEwma => Balance::PeakEwma,
-        model::Balance::SourceIp => Balance::SourceIp,
-        model::Balance::Ring => Balance::Ring,
-        model::Balance::Maglev => Balance::Maglev,
-        model::Balance::Rendezvous => Balance::Rendezvous,
-    }
 }

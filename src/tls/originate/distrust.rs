@@ -39,6 +39,10 @@ impl Distrust {
                 format!("its certificate is signed by nobody we trust (the issuer is \"{}\")", parsed.issuer())
             }
             CertificateError::Revoked => "its certificate is revoked".to_owned(),
+            _ if parsed.is_ca() => {
+                "its certificate is one of an authority: give the endpoint one of a server, signed by that authority"
+                    .to_owned()
+            }
             other => format!("its certificate is not acceptable: {other}"),
         };
         Self::error(sentence)

@@ -32,6 +32,11 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
+    /// Takes every certificate, and still wants the handshake to be signed with its key.
+    pub(super) fn of_anyone(provider: &CryptoProvider) -> Self {
+        Self { chain: None, pins: Vec::new(), algorithms: provider.signature_verification_algorithms }
+    }
+
     pub(super) fn new(
         trust: Trust,
         pins: &[String],
@@ -43,7 +48,7 @@ impl Verifier {
                 Some(WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build()?)
             }
         };
-        Ok(Self { chain, pins: pins.to_vec(), algorithms: provider.signature_verification_algorithms })
+        Ok(Self { chain, pins: pins.to_vec(), ..Self::of_anyone(provider) })
     }
 
     /// Without a verified chain only the first certificate is the endpoint's own: anyone can add others behind it.

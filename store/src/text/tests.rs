@@ -233,18 +233,7 @@ fn outlier() -> impl Strategy<Value = Outlier> {
 
 /// How an upstream chooses.
 fn choice() -> impl Strategy<Value = (Balance, Hash, Option<Zone>)> {
-    let balance = proptest::sample::select(vec![
-        Balance::RoundRobin,
-        Balance::Weighted,
-        Balance::Random,
-        Balance::LeastRequest,
-        Balance::LeastConnections,
-        Balance::PeakEwma,
-        Balance::SourceIp,
-        Balance::Ring,
-        Balance::Maglev,
-        Balance::Rendezvous,
-    ]);
+    let balance = proptest::sample::select(Balance::ALL.to_vec());
     let by = prop_oneof![
         Just(HashKey::SourceIp),
         Just(HashKey::Path),

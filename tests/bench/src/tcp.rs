@@ -7,9 +7,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PIECE_BYTES: usize = 256 * 1024;
 
@@ -38,31 +36,30 @@ fn feed(mut stream: TcpStream) {
 
 /// Takes as much as comes over so many streams; prints the MiB.
 pub fn load(target: SocketAddr, seconds: usize, streams: usize) -> Result<(), String> {
-    let (is_over, bytes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let until = Instant::now() + Duration::from_secs(seconds as u64);
     let mut takers = Vec::new();
     for _ in 0..streams {
         let mut stream = TcpStream::connect(target).map_err(|e| format!("cannot connect to {target}: {e}"))?;
         stream.write_all(b">").map_err(|e| format!("cannot write: {e}"))?;
-        let (is_over, bytes) = (Arc::clone(&is_over), Arc::clone(&bytes));
-        takers.push(std::thread::spawn(move || take(stream, &is_over, &bytes)));
+        takers.push(std::thread::spawn(move || take(stream, until)));
     }
-    std::thread::sleep(Duration::from_secs(seconds as u64));
-    is_over.store(true, Ordering::Relaxed);
+    let mut bytes = 0;
     for taker in takers {
-        taker.join().map_err(|_| "a stream panicked".to_owned())??;
+        bytes += taker.join().map_err(|_| "a stream panicked".to_owned())??;
     }
-    println!("{} done", bytes.load(Ordering::Relaxed) >> 20);
+    println!("{} done", bytes >> 20);
     Ok(())
 }
 
-fn take(mut stream: TcpStream, is_over: &AtomicBool, bytes: &AtomicU64) -> Result<(), String> {
-    let mut piece = vec![0; PIECE_BYTES];
-    while !is_over.load(Ordering::Relaxed) {
+/// Takes what comes until then; the bytes.
+fn take(mut stream: TcpStream, until: Instant) -> Result<u64, String> {
+    let (mut piece, mut bytes) = (vec![0; PIECE_BYTES], 0);
+    while Instant::now() < until {
         match stream.read(&mut piece) {
             Ok(0) => return Err("a stream ended".to_owned()),
-            Ok(count) => bytes.fetch_add(count as u64, Ordering::Relaxed),
+            Ok(count) => bytes += count as u64,
             Err(error) => return Err(format!("a stream broke: {error}")),
         };
     }
-    Ok(())
+    Ok(bytes)
 }

@@ -4,10 +4,8 @@
 //! A client sends its next datagram when the last has come back, so nothing is lost unless the daemon loses it. What is
 //! counted is what came back.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 use tokio::runtime::{Builder, LocalOptions};
@@ -31,30 +29,39 @@ pub async fn serve(listen: SocketAddr) -> Result<(), String> {
 pub fn load(target: SocketAddr, seconds: usize, clients: usize) -> Result<(), String> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     runtime.map_err(|e| format!("no runtime: {e}"))?.block_on(async move {
-        let (done, lost) = (Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)));
+        let until = Instant::now() + Duration::from_secs(seconds as u64);
+        let mut conversations = Vec::new();
         for _ in 0..clients {
             let socket = UdpSocket::bind("127.0.0.1:0").await.map_err(|e| format!("no socket: {e}"))?;
             socket.connect(target).await.map_err(|e| format!("cannot connect to {target}: {e}"))?;
-            tokio::task::spawn_local(converse(socket, Rc::clone(&done), Rc::clone(&lost)));
+            conversations.push(tokio::task::spawn_local(converse(socket, until)));
         }
-        tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
-        if lost.get() > done.get() / 1000 {
-            return Err(format!("{} of {} datagrams were lost", lost.get(), done.get()));
+        let (mut done, mut lost) = (0, 0);
+        for conversation in conversations {
+            let (came, missed) = conversation.await.map_err(|e| format!("a client failed: {e}"))?;
+            done += came;
+            lost += missed;
         }
-        println!("{} done", done.get());
+        if lost > done / 1000 {
+            return Err(format!("{lost} of {done} datagrams were lost"));
+        }
+        println!("{done} done");
         Ok(())
     })
 }
 
-async fn converse(socket: UdpSocket, done: Rc<Cell<u64>>, lost: Rc<Cell<u64>>) {
+/// Sends and awaits until then; how many came back and how many did not.
+async fn converse(socket: UdpSocket, until: Instant) -> (u64, u64) {
     let mut datagram = [b'x'; DATAGRAM_BYTES];
-    loop {
+    let (mut done, mut lost) = (0, 0);
+    while Instant::now() < until {
         if socket.send(&datagram).await.is_err() {
-            lost.set(lost.get() + 1);
+            lost += 1;
         }
         match tokio::time::timeout(LOST_AFTER, socket.recv(&mut datagram)).await {
-            Ok(Ok(_)) => done.set(done.get() + 1),
-            _ => lost.set(lost.get() + 1),
+            Ok(Ok(_)) => done += 1,
+            _ => lost += 1,
         }
     }
+    (done, lost)
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How an endpoint is chosen for a request.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,50 @@ pub enum Balance {
     Maglev,
     /// By hash, the highest score of all endpoints.
     Rendezvous,
+}
+
+impl Balance {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 10] = [
+        Self::RoundRobin,
+        Self::Weighted,
+        Self::Random,
+        Self::LeastRequest,
+        Self::LeastConnections,
+        Self::PeakEwma,
+        Self::SourceIp,
+        Self::Ring,
+        Self::Maglev,
+        Self::Rendezvous,
+    ];
+
+    /// Whether the same key goes to the same endpoint.
+    pub fn hashes(self) -> bool {
+        matches!(self, Self::SourceIp | Self::Ring | Self::Maglev | Self::Rendezvous)
+    }
+
+    /// Whether it wants to know how long endpoints take.
+    pub fn measures(self) -> bool {
+        self == Self::PeakEwma
+    }
+}
+
+impl fmt::Display for Balance {
+    /// As it is written in a file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RoundRobin => "round-robin",
+            Self::Weighted => "weighted",
+            Self::Random => "random",
+            Self::LeastRequest => "least-request",
+            Self::LeastConnections => "least-connections",
+            Self::PeakEwma => "peak-ewma",
+            Self::SourceIp => "source-ip",
+            Self::Ring => "ring",
+            Self::Maglev => "maglev",
+            Self::Rendezvous => "rendezvous",
+        })
+    }
 }
 
 /// What a hashing balance hashes, and how far it may overload an endpoint for it.
