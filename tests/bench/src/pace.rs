@@ -4,7 +4,6 @@
 //! Latency counts from the moment a request was due, not from when it could be sent: a stall then shows in every
 //! request it held up, and not only in the one that met it (coordinated omission). One thread per connection, because a
 //! thread wakes within some 60 µs of its time and a timer of the runtime only within a millisecond.
-#![expect(clippy::disallowed_methods, reason = "a load generator measures time; the daemon's clock rule is not for it")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
