@@ -314,7 +314,7 @@ fn keys_of_others_stay_when_one_goes_and_when_weights_change() {
 fn a_list_with_one_more_or_less_moves_few_keys() {
     super::simulate("removed", |random| {
         for balance in [Balance::Ring, Balance::Maglev, Balance::Rendezvous] {
-            for (count, keys, times) in [(10_u32, 10_000, 10), (100, 20_000, 6), (1_000, 40_000, 4)] {
+            for (count, keys, times) in [(10_u32, 10_000, 4), (100, 20_000, 3), (1_000, 40_000, 2)] {
                 if balance == Balance::Rendezvous && count > 10 {
                     // It asks everybody for each key: the table of ten says it all.
                     continue;
@@ -362,7 +362,9 @@ fn tables_spread_evenly_over_a_hundred_endpoints() {
     for (balance, points, most) in
         [(Balance::Ring, 160, 0.25), (Balance::Ring, 3_200, 0.05), (Balance::Maglev, 160, 0.05)]
     {
-        for heaviest in [1, 4] {
+        // Of a ring the spread by weight is that of fewer points.
+        let heaviest: &[u32] = if balance == Balance::Maglev { &[1, 4] } else { &[1] };
+        for heaviest in heaviest {
             let weights: Vec<u32> = (0..100).map(|index| 1 + index % heaviest).collect();
             let total = f64::from(weights.iter().sum::<u32>());
             let settings = Settings { balance, points, ..Settings::default() };
@@ -371,8 +373,6 @@ fn tables_spread_evenly_over_a_hundred_endpoints() {
             let off = |(share, weight): (f64, &u32)| (share * total / f64::from(*weight) - 1.0).abs();
             let off = shares.zip(&weights).map(off).fold(0.0, f64::max);
             eprintln!("  {balance}, {points} points, weights to {heaviest}: {:.2} % off", off * 100.0);
-            // Half as many points are twice the variance, and the lightest of these has 0.4 of the mean.
-            let most = if balance == Balance::Ring && heaviest > 1 { most * 2.0 } else { most };
             assert!(off <= most, "{balance} of {points} points, weights to {heaviest}: {off} off");
         }
     }
