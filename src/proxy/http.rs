@@ -11,7 +11,6 @@ use super::edge;
 use super::forward::{self, Forwarded, Sendable};
 use super::journey::Journey;
 use super::reply::Reply;
-use crate::clock;
 use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::observe::Stage;
@@ -25,25 +24,30 @@ use crate::route::{Found, Query};
 pub type ReplyTo<B> = Reply<Sendable<B>>;
 
 /// Answers a request. `body` is what follows its head, framed as `framing` says.
-pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> ReplyTo<B>
+pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, mut body: B) -> ReplyTo<B>
 where
     B: RequestBody,
 {
-    let outcome = travel(journey, framing, body).await;
+    let outcome = match decide(journey, framing, &mut body) {
+        Ok(None) => forward::forward(journey, framing, body).await.map(|forwarded| clean(journey, forwarded)),
+        Ok(Some(reply)) => Ok(Reply::of_policy(*reply)),
+        Err(fault) => Err(fault),
+    };
     finish(journey, outcome)
 }
 
-async fn travel<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<ReplyTo<B>, Fault>
+/// Everything that is decided about a request before it goes anywhere; a reply if a policy gives one.
+fn decide<B>(journey: &mut Journey, framing: &RequestFraming, body: &mut B) -> Result<Option<Box<policy::Reply>>, Fault>
 where
     B: RequestBody,
 {
     find_route(journey)?;
-    limit_body(journey, &body)?;
+    limit_body(journey, body)?;
     if let Some(reply) = check_policies(journey)? {
-        return Ok(reply);
+        return Ok(Some(reply));
     }
-    let forwarded = forward::forward(journey, framing, body).await?;
-    Ok(clean(journey, forwarded))
+    forward::begin(journey, framing, body)?;
+    Ok(None)
 }
 
 /// Both outcomes end here: a fault becomes bytes in `response` and nowhere else, and every reply of a route passes its
@@ -105,7 +109,7 @@ fn limit_body<B: RequestBody>(journey: &Journey, body: &B) -> Result<(), Fault> 
     }
 }
 
-fn check_policies<B>(journey: &mut Journey) -> Result<Option<Reply<B>>, Fault> {
+fn check_policies(journey: &mut Journey) -> Result<Option<Box<policy::Reply>>, Fault> {
     let snapshot = journey.snapshot.clone();
     let Some(route) = journey.route.and_then(|index| snapshot.routes.get(index as usize)) else {
         return Err(Fault::Internal("a route that is not there"));
@@ -123,21 +127,19 @@ fn check_policies<B>(journey: &mut Journey) -> Result<Option<Reply<B>>, Fault> {
         credentials: &directory.credentials,
         consumer: &mut journey.consumer,
         notes: &mut journey.notes,
-        now_ns: clock::since_start_ns_at(journey.x.arrived),
+        now_ns: journey.arrived_ns,
         now_s: journey.worker.wall_s(),
     };
     Ok(match policy::on_request(&route.policies, &mut context)? {
         Verdict::Continue => None,
-        Verdict::Reply(reply) => Some(Reply::of_policy(*reply)),
+        Verdict::Reply(reply) => Some(reply),
     })
 }
 
 /// What an endpoint sent, without what was for us.
 fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
     let now = forwarded.replied;
-    if let Some(sent) = forwarded.sent {
-        journey.time(Stage::Wait, sent, now);
-    }
+    journey.time(Stage::Wait, forwarded.sent, now);
     journey.replied = Some(now);
     let mut reply = Reply::of_endpoint(forwarded.reply);
     edge::clean_reply(&mut reply.fields);
