@@ -10,11 +10,12 @@ use http_body::Body;
 use super::edge;
 use super::forward::{self, Forwarded, Sendable};
 use super::journey::Journey;
+use super::policies;
 use super::reply::Reply;
 use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::observe::Stage;
-use crate::policy::{self, Verdict};
+use crate::policy;
 use crate::protocol::http1::RequestFraming;
 use crate::protocol::taker::Taker;
 use crate::response;
@@ -28,22 +29,26 @@ pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, mut body
 where
     B: RequestBody,
 {
-    let outcome = match decide(journey, framing, &mut body) {
+    let outcome = match decide(journey, framing, &mut body).await {
         Ok(None) => forward::forward(journey, framing, body).await.map(|forwarded| clean(journey, forwarded)),
-        Ok(Some(reply)) => Ok(Reply::of_policy(*reply)),
+        Ok(Some(reply)) => Ok(Reply::of_policy(reply)),
         Err(fault) => Err(fault),
     };
     finish(journey, outcome)
 }
 
 /// Everything that is decided about a request before it goes anywhere; a reply if a policy gives one.
-fn decide<B>(journey: &mut Journey, framing: &RequestFraming, body: &mut B) -> Result<Option<Box<policy::Reply>>, Fault>
+async fn decide<B>(
+    journey: &mut Journey,
+    framing: &RequestFraming,
+    body: &mut B,
+) -> Result<Option<policy::Reply>, Fault>
 where
     B: RequestBody,
 {
     find_route(journey)?;
     limit_body(journey, body)?;
-    if let Some(reply) = check_policies(journey)? {
+    if let Some(reply) = policies::check(journey).await? {
         return Ok(Some(reply));
     }
     forward::begin(journey, framing, body)?;
@@ -107,33 +112,6 @@ fn limit_body<B: RequestBody>(journey: &Journey, body: &B) -> Result<(), Fault> 
         Some(limit) => body.limit(limit),
         None => Ok(()),
     }
-}
-
-fn check_policies(journey: &mut Journey) -> Result<Option<Box<policy::Reply>>, Fault> {
-    let snapshot = journey.snapshot.clone();
-    let Some(route) = journey.route.and_then(|index| snapshot.routes.get(index as usize)) else {
-        return Err(Fault::Internal("a route that is not there"));
-    };
-    if route.policies.is_empty() {
-        return Ok(None);
-    }
-    let directory = journey.worker.shared.directory();
-    let request = &mut journey.x.request;
-    let mut context = policy::Request {
-        fields: &mut request.fields,
-        query: &mut request.query,
-        client_ip: journey.x.client_ip,
-        route: route.identity,
-        credentials: &directory.credentials,
-        consumer: &mut journey.consumer,
-        notes: &mut journey.notes,
-        now_ns: journey.arrived_ns,
-        now_s: journey.worker.wall_s(),
-    };
-    Ok(match policy::on_request(&route.policies, &mut context)? {
-        Verdict::Continue => None,
-        Verdict::Reply(reply) => Some(reply),
-    })
 }
 
 /// What an endpoint sent, without what was for us.
