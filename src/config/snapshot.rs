@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The configuration as the data path reads it: indexed, checked, immutable, swapped as a whole.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use ipnet::IpNet;
 use weirgate_store::model::{ListenerProtocol, ProxyProtocol};
 

@@ -37,6 +37,8 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Journey {
     pub x: Exchange,
+    /// When it arrived, on the clock that limits and budgets count in.
+    pub arrived_ns: u64,
     pub worker: Rc<Worker>,
     pub snapshot: LocalSnapshot,
     pub route: Option<u32>,
@@ -52,7 +54,7 @@ pub struct Journey {
     pub attempts: SmallVec<[Attempt; 1]>,
     /// Why a failed attempt was the last.
     pub refusal: Option<Refusal>,
-    timings: Cell<Timings>,
+    timings: Timings,
     pub fault: Option<Fault>,
     /// What the client was answered; 0 until then.
     pub status: u16,
@@ -70,22 +72,23 @@ pub struct Journey {
 }
 
 impl Journey {
-    /// The journey of `x` begins.
-    pub fn new(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
+    /// The journey of `x` begins. It is boxed, as it is handed on from the head of the request to the end of the reply.
+    pub fn new(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Box<Self> {
         worker.recorder.total().enter(worker.index);
         Self::blank(x, worker, snapshot)
     }
 
     /// Another journey of the same request, to another upstream, for which nobody waits.
-    pub fn copy(&self, upstream: u32) -> Self {
+    pub fn copy(&self, upstream: u32) -> Box<Self> {
         let x = Exchange { arrived: clock::now(), attempts: 0, ..self.x.clone() };
         let mut copy = Self::blank(x, Rc::clone(&self.worker), Rc::clone(&self.snapshot));
         (copy.route, copy.upstream, copy.is_copy) = (self.route, Some(upstream), true);
         copy
     }
 
-    fn blank(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
-        Self {
+    fn blank(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Box<Self> {
+        Box::new(Self {
+            arrived_ns: clock::since_start_ns_at(x.arrived),
             x,
             worker,
             snapshot,
@@ -97,7 +100,7 @@ impl Journey {
             notes: Notes::new(),
             attempts: SmallVec::new(),
             refusal: None,
-            timings: Cell::default(),
+            timings: Timings::default(),
             fault: None,
             status: 0,
             bytes_in: 0,
@@ -107,7 +110,7 @@ impl Journey {
             admitted: Admitted::default(),
             measured: Cell::new(None),
             is_copy: false,
-        }
+        })
     }
 
     /// The route that was found.
@@ -130,16 +133,27 @@ impl Journey {
     /// When the attempt under way began: the first begins with the request, as far as anyone can measure, unless it had to
     /// wait for a place. Later ones read the clock.
     pub fn attempt_began(&self) -> Instant {
-        let is_first = self.x.attempts <= 1 && self.admitted.waited.is_none();
-        if is_first { self.x.arrived } else { clock::now() }
+        if self.is_first_attempt() { self.x.arrived } else { clock::now() }
+    }
+
+    /// The same on the clock that limits and budgets count in.
+    pub fn attempt_began_ns(&self) -> u64 {
+        if self.is_first_attempt() { self.arrived_ns } else { clock::since_start_ns() }
+    }
+
+    fn is_first_attempt(&self) -> bool {
+        self.x.attempts <= 1 && self.admitted.waited.is_none()
+    }
+
+    /// When the attempt under way has a connection and is sent.
+    pub fn attempt_sent(&self) -> Instant {
+        if self.attempts.len() > 1 { clock::now() } else { self.x.arrived }
     }
 
     /// Adds the time from `from` to `to` to a stage.
     pub fn time(&self, stage: Stage, from: Instant, to: Instant) {
         let micros = u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX);
-        let mut timings = self.timings.get();
-        timings.add(stage, micros);
-        self.timings.set(timings);
+        self.timings.add(stage, micros);
     }
 
     /// The client has not got, or not got all of, an answer.
@@ -213,7 +227,7 @@ impl Journey {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             micros,
-            timings: &self.timings.get(),
+            timings: &self.timings,
             route: route.map(|route| Part { name: &route.name, meter: &route.meter }),
             upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
             endpoint,

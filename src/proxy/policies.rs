@@ -5,7 +5,6 @@ use tokio::time::timeout;
 
 use super::journey::Journey;
 use super::worker::LocalSnapshot;
-use crate::clock;
 use crate::config::snapshot::Route;
 use crate::fault::Fault;
 use crate::policy::wait::WAIT_MAX;
@@ -77,7 +76,7 @@ fn run(journey: &mut Journey, route: &Route, steps: &mut Steps) -> Result<Verdic
         credentials: &directory.credentials,
         identity: &mut journey.identity,
         notes: &mut journey.notes,
-        now_ns: clock::since_start_ns_at(x.arrived),
+        now_ns: journey.arrived_ns,
         now_s: journey.worker.wall_s(),
     };
     policy::on_request(&route.policies, steps, &mut request)

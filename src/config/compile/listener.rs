@@ -4,10 +4,10 @@
 //! Private keys are asked for by fingerprint and live only in what is served. Nothing is bound here: an address in use
 //! is found by the runtime, before it lets the snapshot in.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use foldhash::HashMap;
 use weirgate_store::model::{self, ListenerProtocol, Model, Name};
 
 use super::{Given, Indices};
@@ -22,7 +22,7 @@ use crate::tls::certificate::{ServedCertificate, SniTable};
 pub(super) type Certificates = HashMap<Arc<str>, Arc<ServedCertificate>>;
 
 pub(super) fn certificates(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Certificates {
-    let mut all = Certificates::new();
+    let mut all = Certificates::default();
     for (name, certificate) in &model.certificates {
         let path = format!("certificates.{name}.key");
         let pem = match certificate.key.stored() {

@@ -5,10 +5,10 @@
 //! limit that counts by the same as before keeps its cells, so a change gives nobody a fresh allowance; one written in
 //! place starts anew.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
 use super::Given;
@@ -28,7 +28,7 @@ const CELLS_PER_ROUTE: usize = 64;
 pub(super) type Named = HashMap<Arc<str>, Policy>;
 
 pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Named {
-    let mut all = Named::new();
+    let mut all = Named::default();
     for (name, policy) in &model.policies {
         let name: Arc<str> = name.as_str().into();
         let path = format!("policies.{name}.{}", policy.kind());

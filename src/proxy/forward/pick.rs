@@ -61,7 +61,7 @@ fn ask(journey: &Journey, upstream: &Upstream) -> Ask {
         fields: &request.fields,
         certificate: journey.x.client.certificate.as_deref(),
     });
-    Ask { key, ..journey.worker.ask(journey.x.client_ip) }
+    Ask { key, ..journey.worker.ask(journey.x.client_ip, &upstream.balance) }
 }
 
 /// Why nobody can take the request. After a failed attempt, that failure says more.
