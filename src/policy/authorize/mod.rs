@@ -8,6 +8,9 @@ mod claim;
 
 mod demand;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

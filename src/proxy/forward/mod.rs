@@ -50,6 +50,7 @@ use crate::upstream::transport::Speech;
 pub(super) use admit::{Admitted, explain as explain_limits};
 pub(super) use head::render;
 pub(super) use measure::ended;
+pub(super) use mirror::WholeBody;
 pub use mirror::{COPIES_MAX, COPY_BYTES_MAX, UnderWay};
 pub(super) use outcome::{Outcome, cut, observe_passage};
 pub(super) use pick::nobody_of;
@@ -83,8 +84,8 @@ where
     to_upstream(journey, &upstream, framing, body).await
 }
 
-/// The same once it is known which upstream: of a request, and of a copy that a mirror makes.
-async fn to_upstream<B>(
+/// The same once it is known which upstream: of a request, of a copy that a mirror makes, and of what a policy asks.
+pub(super) async fn to_upstream<B>(
     journey: &mut Journey,
     upstream: &Upstream,
     framing: &RequestFraming,

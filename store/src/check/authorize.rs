@@ -29,21 +29,20 @@ struct Demands<'a> {
     groups: &'a Option<SetTest>,
     scopes: &'a Option<SetTest>,
     claims: &'a BTreeMap<String, Vec<String>>,
-    when: &'a Option<String>,
 }
 
 impl Demands<'_> {
     fn is_empty(&self) -> bool {
-        let Self { consumers, groups, scopes, claims, when } = self;
-        consumers.is_none() && groups.is_none() && scopes.is_none() && claims.is_empty() && when.is_none()
+        let Self { consumers, groups, scopes, claims } = self;
+        consumers.is_none() && groups.is_none() && scopes.is_none() && claims.is_empty()
     }
 }
 
 pub(super) fn check(findings: &mut Findings<'_>, path: &str, policy: &AuthorizePolicy) {
-    let AuthorizePolicy { consumers, groups, scopes, claims, when, rules } = policy;
-    let all = Demands { consumers, groups, scopes, claims, when };
+    let AuthorizePolicy { consumers, groups, scopes, claims, rules } = policy;
+    let all = Demands { consumers, groups, scopes, claims };
     if all.is_empty() && rules.is_empty() {
-        let help = "write groups, consumers, scopes, claims, when or rules";
+        let help = "write groups, consumers, scopes, claims or rules";
         findings.problem(ProblemCode::MissingField, path, "this demands nothing", help);
     }
     demands(findings, path, &all);
@@ -62,8 +61,8 @@ pub(super) fn check(findings: &mut Findings<'_>, path: &str, policy: &AuthorizeP
 }
 
 fn rule(findings: &mut Findings<'_>, path: &str, rule: &AccessRule) {
-    let AccessRule { methods, paths, deny, consumers, groups, scopes, claims, when } = rule;
-    let all = Demands { consumers, groups, scopes, claims, when };
+    let AccessRule { methods, paths, deny, consumers, groups, scopes, claims } = rule;
+    let all = Demands { consumers, groups, scopes, claims };
     if *deny && !all.is_empty() {
         let message = "a rule either denies everybody or says who may";
         findings.problem(ProblemCode::Conflict, format!("{path}.deny"), message, "leave deny out, or the demands");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rules for asking a service of the operator's, and for remembering what it said.
 
+use super::Findings;
 use super::gate::{edited_name, field_name};
 use super::spelling::{is_token, path_fault};
-use super::Findings;
 use crate::model::{ForwardAuthPolicy, Kind, Model, Name, Policy, PolicyRef, VerdictCache, VerdictKey};
 use crate::wire::ProblemCode;
 

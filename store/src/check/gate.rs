@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::{Findings, access, authorize, forward_auth};
 use super::spelling::{is_field_value, is_framing, is_token};
+use super::{Findings, access, authorize, forward_auth};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;

@@ -20,7 +20,7 @@ const HOST_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
 /// Largest compiled set of regular expressions.
-pub const REGEXES_BYTES_MAX: usize = 4 << 20;
+pub(super) const REGEXES_BYTES_MAX: usize = 4 << 20;
 
 /// Compiles a pattern that must match as a whole, within bounds.
 ///

@@ -25,9 +25,6 @@ pub struct AuthorizePolicy {
     /// name that begins with `/` is a JSON pointer.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, Vec<String>>,
-    /// An expression (CEL) that has to be true: `request.method == "GET" || "admin" in consumer.groups`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub when: Option<String>,
     /// The first whose methods and paths fit the request decides; where none does, nobody may.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<AccessRule>,
@@ -69,6 +66,4 @@ pub struct AccessRule {
     pub scopes: Option<SetTest>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub when: Option<String>,
 }
