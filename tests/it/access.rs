@@ -25,7 +25,7 @@ fn addresses_are_those_that_the_edge_believes() {
     let gateway = Running::start(&config("", only, &origin));
     assert_eq!(ask(&gateway, ""), 403, "127.0.0.1 is in none of them");
     assert_eq!(ask(&gateway, "X-Forwarded-For: 10.1.1.1\r\n"), 403, "and nobody may say that it is another");
-    let story = gateway.failure("address-refused").verdict.clone();
+    let story = gateway.record_of(|| assert_eq!(ask(&gateway, ""), 403)).verdict.clone();
     assert!(story.contains("127.0.0.1 may not call: it is in none of the networks that are allowed"), "{story}");
     gateway.apply(&config("trusted_proxies = [\"127.0.0.0/8\"]\n", only, &origin));
     for (status, forwarded) in [
@@ -108,12 +108,12 @@ fn what_contradicts_itself_is_refused() {
         ("{ methods = { allow = [] } }", "nothing would pass"),
         ("{ methods = { allow = [\"G T\"] } }", "is not a method"),
         ("{ bots = {} }", "refuses nobody"),
-        ("{ bots = { deny = [\"a\", \"(b\"] } }", "in \\\"(b\\\""),
+        ("{ bots = { deny = [\"a\", \"(b\"] } }", "in \"(b\""),
         ("{ bots = { deny = [\"(a{1000}){1000}\"] } }", "too much memory"),
         ("{ bots = { deny = [\"(?=a)\"] } }", "look-around"),
     ] {
         let problems = parse_and_check(&config("", policies, &origin)).expect_err(policies);
-        let text = format!("{problems:?}");
+        let text = format!("{problems:?}").replace('\\', "");
         assert!(text.contains(want), "row {policies}: {text}");
     }
 }

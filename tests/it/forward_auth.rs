@@ -174,8 +174,8 @@ fn a_no_with_a_body_that_does_not_come_is_a_no() {
     let (long, cut) = (Origin::replying(long), Origin::closing("HTTP/1.1 401 No\r\nContent-Length: 10\r\n\r\nhalf"));
     for (row, auth) in [("long", &long), ("cut", &cut), ("endless", &endless)] {
         let gateway = Running::start(&config(&origin, auth.address(), ", failure = \"allow\", timeout = \"300ms\""));
-        assert_eq!(gateway.ask(&with("x")).status, 403, "row {row}");
-        assert!(gateway.failure("not-allowed").verdict.contains("auth said 401"), "row {row}");
+        let record = gateway.record_of(|| assert_eq!(gateway.ask(&with("x")).status, 403, "row {row}"));
+        assert!(record.verdict.contains("auth said 401"), "row {row}: {record:?}");
     }
     assert_eq!(origin.heads().len(), 0);
 }
@@ -191,7 +191,10 @@ fn verdicts_are_remembered_and_flushed() {
     let asked = || auth.heads().len();
     assert_eq!((ask("good"), ask("good"), ask("good"), asked()), (200, 200, 200, 1));
     assert_eq!(origin.field("x-auth-user"), ["ana"], "also from memory");
-    assert_eq!((ask("bad"), ask("bad"), asked()), (401, 401, 2));
+    assert_eq!((ask("bad"), asked()), (401, 2));
+    let record = gateway.record_of(|| assert_eq!(ask("bad"), 401));
+    assert!(record.why.join(" ").contains("sso denied with 401, as remembered"), "{record:?}");
+    assert_eq!(asked(), 2);
     assert_eq!((ask("worse"), asked()), (401, 3), "another key");
     assert_eq!((gateway.ask(&with("good").replace("/a", "/b")).status, asked()), (200, 4), "another path");
     // A change of something else forgets nothing; one of the question does.

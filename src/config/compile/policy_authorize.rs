@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is demanded of callers.
+//! What is demanded of callers: names and patterns of the model as tests that a request can be held against.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
