@@ -198,9 +198,8 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
     limit_fields(policies, notes, reply);
     for policy in policies {
-        match policy {
-            Policy::ReplyHeaders(edits) => edits.apply(reply),
-            _ => {}
+        if let Policy::ReplyHeaders(edits) = policy {
+            edits.apply(reply);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::worker::LocalSnapshot;
 use crate::clock;
 use crate::config::snapshot::Route;
 use crate::fault::Fault;
+use crate::observe::Stage;
 use crate::policy::wait::WAIT_MAX;
 use crate::policy::{self, Answer, Call, Reply, Steps, Verdict, Waiting};
 
@@ -68,10 +69,12 @@ async fn ask(journey: &mut Journey, asked: Asked) -> Result<Option<Reply>, Fault
     let Asked { mut steps, mut question, snapshot } = asked;
     let route = journey.route.and_then(|index| snapshot.routes.get(index as usize)).ok_or(NO_ROUTE)?;
     loop {
+        let began = clock::now();
         steps.answer = Some(match question {
             Question::Wait(waiting) => timeout(WAIT_MAX, waiting).await.unwrap_or(Answer::Late),
             Question::Call(call) => Answer::Called(call::call(journey, *call).await.map_err(Box::new)),
         });
+        journey.time(Stage::Policies, began, clock::now());
         match run(journey, route, &mut steps)? {
             Verdict::Continue => return Ok(None),
             Verdict::Reply(reply) => return Ok(Some(*reply)),

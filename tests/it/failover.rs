@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use weirgate::observe::Filter;
 use weirgate_store::wire::ExchangeRecord;
 
 use crate::support::client::{Client, get};

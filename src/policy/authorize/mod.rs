@@ -52,7 +52,9 @@ pub enum Then {
 }
 
 /// Whether a path fits, as whoever knows patterns of paths tests it.
-pub struct PathTest(Box<dyn Fn(&[u8]) -> bool + Send + Sync>);
+pub struct PathTest(Box<Test>);
+
+type Test = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 impl PathTest {
     pub fn new(test: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {

@@ -26,7 +26,7 @@ pub(super) fn judge(spec: &ForwardAuthSpec, called: Result<Called, Box<Fault>>) 
     let Called { status, mut fields, body } = called;
     let Some(body) = body else { return (Outcome::Undecided(Cause::DeniedWithout(status)), Duration::ZERO) };
     // Those of the message as we send it are written anew.
-    for known in [Known::ContentLength, Known::Trailer, Known::Via, Known::Date, Known::Server] {
+    for known in [Known::ContentLength, Known::Trailer, Known::Via, Known::Date] {
         fields.remove(known);
     }
     (Outcome::Denied(Reply { status, fields, body: body.to_vec().into() }), lasts)

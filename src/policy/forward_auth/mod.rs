@@ -166,9 +166,7 @@ impl ForwardAuth {
     }
 
     fn apply(&self, at: usize, outcome: &Outcome, source: Source, request: &mut Request<'_>) -> Result<Verdict, Fault> {
-        for name in &self.spec.reply_fields {
-            request.head.fields.remove_named(name.as_bytes());
-        }
+        self.strip(&mut request.head.fields);
         match outcome {
             Outcome::Allowed(fields) => {
                 for field in fields.iter() {
@@ -193,6 +191,16 @@ impl ForwardAuth {
         }
     }
 
+    /// Removes what the endpoint would take for the words of the service. An underscore counts as a hyphen, because many
+    /// endpoints make both the same variable.
+    fn strip(&self, fields: &mut Fields) {
+        let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || matches!((a, b), (b'_', b'-') | (b'-', b'_'));
+        let is = |own: &[u8], name: &[u8]| own.len() == name.len() && own.iter().zip(name).all(same);
+        if !self.spec.reply_fields.is_empty() {
+            fields.retain(|field| !self.spec.reply_fields.iter().any(|own| is(own.as_bytes(), field.name)));
+        }
+    }
+
     #[cold]
     fn denied(&self, status: u16) -> Fault {
         let why = format!("{} said {status}, and the body of that cannot be passed on", self.spec.upstream_name);
@@ -211,12 +219,13 @@ impl ForwardAuth {
             verdicts.peek(key, request.now_ns)
         });
         let asks = format!("{} asks {} for {}", self.name, self.spec.upstream_name, self.spec.path);
-        for name in &self.spec.reply_fields {
-            request.head.fields.remove_named(name.as_bytes());
-        }
+        self.strip(&mut request.head.fields);
         Ok(match kept.as_deref() {
             Some(Outcome::Allowed(_)) => format!("{} let it through, as remembered", self.name),
-            Some(Outcome::Denied(reply)) => format!("{} denies with {}, as remembered", self.name, reply.status),
+            Some(Outcome::Denied(reply)) => {
+                let endpoint = format!("{} of policy {}, as remembered,", self.spec.upstream_name, self.name).into();
+                return Err(Fault::Answered { endpoint, status: reply.status });
+            }
             Some(Outcome::Undecided(_)) | None => format!("{asks}; what it says is not asked here"),
         })
     }

@@ -263,8 +263,8 @@ fn policy() -> impl Strategy<Value = Policy> {
             .prop_map(|(remove, set, add)| FieldEdits { remove, set, add })
     };
     prop_oneof![
-        asking().prop_map(Policy::ForwardAuth),
-        demanding().prop_map(Policy::Authorize),
+        asking().prop_map(|policy| Policy::ForwardAuth(policy.into())),
+        demanding().prop_map(|policy| Policy::Authorize(policy.into())),
         key.prop_map(Policy::ApiKey),
         limit.prop_map(Policy::RateLimit),
         edits().prop_map(Policy::RequestHeaders),

@@ -26,11 +26,11 @@ pub enum Policy {
     /// The caller proves by a key which consumer it is.
     ApiKey(ApiKeyPolicy),
     /// Who is known has to be one of those who may.
-    Authorize(AuthorizePolicy),
+    Authorize(Box<AuthorizePolicy>),
     /// Callers that name themselves as what is not wanted, or say too little of themselves, are refused.
     Bots(BotsPolicy),
     /// A service of the operator's decides about each request.
-    ForwardAuth(ForwardAuthPolicy),
+    ForwardAuth(Box<ForwardAuthPolicy>),
     /// Addresses that may call, and addresses that may not.
     Ip(IpPolicy),
     /// Methods that may pass.
