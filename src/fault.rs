@@ -88,6 +88,18 @@ pub enum Fault {
     CredentialInvalid { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: the request carries more than one API key")]
     CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: {address} may not call: {why}")]
+    AddressRefused { policy: Arc<str>, address: std::net::IpAddr, why: String },
+    #[error("policy {policy}: not a welcome caller: {why}")]
+    AgentRefused { policy: Arc<str>, why: String },
+    #[error("policy {policy}: {method} may not pass; allowed are {allowed}")]
+    MethodRefused { policy: Arc<str>, method: Box<str>, allowed: Arc<str> },
+    #[error("policy {policy}: somebody has to be known, and nobody is")]
+    CallerUnknown { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: {why}")]
+    ScopeMissing { policy: Arc<str>, challenge: Arc<str>, why: String },
+    #[error("policy {policy}: {why}")]
+    NotAllowed { policy: Arc<str>, why: String },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
     #[error("{0}")]
@@ -101,6 +113,10 @@ pub enum Fault {
     #[error("nothing passed in either direction for {0:?}")]
     TunnelIdle(Duration),
     // ── the endpoints ──
+    #[error("policy {policy}: nobody decided: {why}")]
+    Undecided { policy: Arc<str>, why: Arc<str>, status: u16 },
+    #[error("upstream {upstream} did not answer in the {after:?} that a policy gives it")]
+    CallTimeout { upstream: Arc<str>, after: Duration },
     #[error("no endpoint of upstream {upstream} can take a request: {reason}")]
     NoEndpoint { upstream: Arc<str>, reason: String },
     #[error("endpoint {endpoint} refused or failed the connection: {cause}")]
@@ -194,6 +210,15 @@ impl Fault {
             Self::CredentialMissing { .. } => facts(401, Client, Never, "key-missing", "No API key found in request"),
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
+            Self::AddressRefused { .. } => facts(403, Client, Never, "address-refused", "Forbidden"),
+            Self::AgentRefused { .. } => facts(403, Client, Never, "agent-refused", "Forbidden"),
+            Self::MethodRefused { .. } => facts(405, Client, Never, "method-refused", "Method not allowed"),
+            Self::CallerUnknown { .. } => facts(401, Client, Never, "caller-unknown", "Authentication required"),
+            Self::ScopeMissing { .. } => facts(403, Client, Never, "scope-missing", "Insufficient scope"),
+            Self::NotAllowed { .. } => facts(403, Client, Never, "not-allowed", "Forbidden"),
+            Self::Undecided { status: 503, .. } => facts(503, Endpoint, Never, "undecided", "Service unavailable"),
+            Self::Undecided { status, .. } => facts(*status, Endpoint, Never, "undecided", "Forbidden"),
+            Self::CallTimeout { .. } => facts(504, Endpoint, Never, "call-timeout", "Gateway timeout"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),

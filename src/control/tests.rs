@@ -404,3 +404,16 @@ async fn a_start_goes_back_to_the_newest_revision_that_can_run() {
     let (status, applied) = second.call("PATCH /v1/routes/orders", &json!({"priority": 1})).await;
     assert_eq!((status, &applied["revision"]["number"]), (200, &json!(4)), "numbers are never given twice");
 }
+
+#[tokio::test]
+async fn verdicts_are_flushed() {
+    let daemon = Daemon::start().await;
+    let (status, reply) = daemon.call("POST /v1/policies/sso/flush", &json!({})).await;
+    assert_eq!((status, reply), (200, json!({"flushed": 7})));
+    let (status, reply) = daemon.call("POST /v1/policies/sso/flush", &json!({"key": ["a", "b"]})).await;
+    assert_eq!((status, reply), (200, json!({"flushed": 2})));
+    assert_eq!(daemon.call("POST /v1/policies/other/flush", &json!({})).await.0, 404);
+    let (status, reply) = daemon.call("POST /v1/policies/sso/flush", &json!({"key": ["a"], "subject": "b"})).await;
+    assert_eq!(status, 400, "{reply}");
+    assert_eq!(daemon.call("POST /v1/policies/sso/flush", &json!({"user": "b"})).await.0, 400);
+}

@@ -11,15 +11,24 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::exchange::{self, Client, Fields, RequestId};
 use crate::fault::Fault;
 
+pub mod access;
+
 pub mod authenticate;
 
+pub mod authorize;
+
+pub mod call;
+
 mod credentials;
+
+pub mod forward_auth;
 
 pub mod headers;
 
@@ -36,8 +45,14 @@ pub mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use access::bots::Bots;
+pub use access::ip::Ip;
+pub use access::methods::Methods;
 pub use authenticate::api_key::ApiKey;
+pub use authorize::Authorize;
+pub use call::{Call, Called};
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
+pub use forward_auth::{ForwardAuth, Verdicts};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
 pub use mistake::Mistake;
@@ -51,10 +66,13 @@ pub type Notes = SmallVec<[Note; 4]>;
 /// Declared in running order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Before anybody is known: limits by client address, so that guessing keys is limited too.
+    /// Before anybody is known: by address and method, then limits by client address, so that guessing keys is limited
+    /// too.
     Access,
     /// Who is it?
     Authenticate,
+    /// May they?
+    Authorize,
     /// How often may they?
     Limit,
     /// What the endpoint sees.
@@ -67,6 +85,11 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub enum Policy {
     ApiKey(ApiKey),
+    Authorize(Arc<Authorize>),
+    Bots(Arc<Bots>),
+    ForwardAuth(Arc<ForwardAuth>),
+    Ip(Arc<Ip>),
+    Methods(Arc<Methods>),
     RateLimit(RateLimit),
     ReplyHeaders(Edits),
     RequestHeaders(Edits),
@@ -80,6 +103,8 @@ pub enum Verdict {
     Reply(Box<Reply>),
     /// Somebody has to be asked first; call again with the answer in [`Steps::answer`].
     Wait(Waiting),
+    /// The same, and it is an upstream that has to be asked.
+    Call(Box<Call>),
 }
 
 /// An answer that a policy gives itself.
@@ -115,6 +140,11 @@ impl Policy {
     pub fn name(&self) -> &str {
         match self {
             Self::ApiKey(policy) => &policy.name,
+            Self::Authorize(policy) => &policy.name,
+            Self::Bots(policy) => &policy.name,
+            Self::ForwardAuth(policy) => &policy.name,
+            Self::Ip(policy) => &policy.name,
+            Self::Methods(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
         }
@@ -124,6 +154,8 @@ impl Policy {
     pub fn phase(&self) -> Phase {
         match self {
             Self::ApiKey(_) => Phase::Authenticate,
+            Self::Authorize(_) | Self::ForwardAuth(_) => Phase::Authorize,
+            Self::Bots(_) | Self::Ip(_) | Self::Methods(_) => Phase::Access,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
             Self::RateLimit(_) => Phase::Limit,
             Self::ReplyHeaders(_) => Phase::Reply,
@@ -132,9 +164,11 @@ impl Policy {
     }
 }
 
-/// Puts policies in running order; those of one phase stay as they were written.
+/// Puts policies in running order. In one phase, those come last that charge somebody or ask somebody, so that what is
+/// refused for nothing is; the others stay as they were written.
 pub fn sort(policies: &mut [Policy]) {
-    policies.sort_by_key(Policy::phase);
+    let is_late = |policy: &Policy| matches!(policy, Policy::ForwardAuth(_) | Policy::RateLimit(_));
+    policies.sort_by_key(|policy| (policy.phase(), is_late(policy)));
 }
 
 /// Runs the policies over a request, from where `steps` stands. `policies` are in running order.
@@ -143,13 +177,18 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
         let at = steps.next;
         let verdict = match policy {
             Policy::ApiKey(policy) => policy.check(at, request)?,
+            Policy::Authorize(policy) => policy.check(at, request)?,
+            Policy::Bots(policy) => policy.check(at, request)?,
+            Policy::ForwardAuth(policy) => policy.check(at, request, steps)?,
+            Policy::Ip(policy) => policy.check(at, request)?,
+            Policy::Methods(policy) => policy.check(at, request)?,
             Policy::RateLimit(_) => limit(policies, at, request, steps)?,
             Policy::RequestHeaders(edits) => edit(edits, at, request),
             Policy::ReplyHeaders(_) => Verdict::Continue,
         };
         match verdict {
             Verdict::Continue => steps.next += 1,
-            Verdict::Reply(_) | Verdict::Wait(_) => return Ok(verdict),
+            Verdict::Reply(_) | Verdict::Wait(_) | Verdict::Call(_) => return Ok(verdict),
         }
     }
     Ok(Verdict::Continue)
@@ -159,9 +198,8 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
     limit_fields(policies, notes, reply);
     for policy in policies {
-        match policy {
-            Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::ApiKey(_) | Policy::RateLimit(_) | Policy::RequestHeaders(_) => {}
+        if let Policy::ReplyHeaders(edits) = policy {
+            edits.apply(reply);
         }
     }
 }
@@ -207,7 +245,7 @@ fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
 fn limit_of(policy: &Policy) -> Option<&RateLimit> {
     match policy {
         Policy::RateLimit(limit) => Some(limit),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        _ => None,
     }
 }
 
@@ -222,15 +260,24 @@ fn place(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
 }
 
+/// What the policy that was just asked has noted.
+fn last(policies: &[Policy], request: &Request<'_>) -> String {
+    let consumer = request.identity.consumer.as_deref();
+    request.notes.last().map_or_else(String::new, |note| note.phrase(policies, consumer))
+}
+
 /// What each policy would do with this request, in running order, as phrases; the last is the refusal if there is
 /// one. It charges no limit. The request is changed as it would be, so give it a copy.
 pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<String>, (Vec<String>, Fault)> {
     let mut phrases = Vec::new();
     for (at, policy) in policies.iter().enumerate() {
         let outcome = match policy {
-            Policy::ApiKey(key) => key
-                .check(at, request)
-                .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
+            Policy::ApiKey(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::Authorize(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::Bots(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::ForwardAuth(policy) => policy.explain(request),
+            Policy::Ip(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::Methods(policy) => policy.check(at, request).map(|_| last(policies, request)),
             Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
                 Ok(left) => {
                     let left = left.first().map_or(0, |left| left.requests);

@@ -16,7 +16,7 @@ use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
 use crate::config::snapshot::{Route, Turn, Upstream};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Request};
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
 use crate::policy::{Identity, Notes, note};
@@ -67,8 +67,18 @@ pub struct Journey {
     pub admitted: Admitted,
     /// When the attempt began that was answered, if the endpoint is to be measured to the last byte.
     pub measured: Cell<Option<Instant>>,
-    /// Nobody waits for it, so it is nobody's exchange and is not recorded.
-    pub is_copy: bool,
+    pub sake: Sake,
+}
+
+/// What a journey is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sake {
+    /// A request of a client.
+    Exchange,
+    /// A copy of one. Nobody waits for it, so it is nobody's exchange and is not recorded.
+    Copy,
+    /// A question that has to be answered before a request can go on. It is part of that exchange.
+    Call,
 }
 
 impl Journey {
@@ -82,8 +92,20 @@ impl Journey {
     pub fn copy(&self, upstream: u32) -> Box<Self> {
         let x = Exchange { arrived: clock::now(), attempts: 0, ..self.x.clone() };
         let mut copy = Self::blank(x, Rc::clone(&self.worker), Rc::clone(&self.snapshot));
-        (copy.route, copy.upstream, copy.is_copy) = (self.route, Some(upstream), true);
+        (copy.route, copy.upstream, copy.sake) = (self.route, Some(upstream), Sake::Copy);
         copy
+    }
+
+    /// The journey of another request that this one waits for.
+    pub fn call(&self, upstream: u32, request: Request) -> Box<Self> {
+        let Exchange { id, client, client_ip, .. } = &self.x;
+        let (client, arrived) = (Rc::clone(client), clock::now());
+        let x = Exchange { id: *id, client, client_ip: *client_ip, request, arrived, attempts: 0 };
+        let mut call = Self::blank(x, Rc::clone(&self.worker), Rc::clone(&self.snapshot));
+        (call.route, call.upstream, call.sake) = (self.route, Some(upstream), Sake::Call);
+        // So that it waits in a queue as the one it is for would.
+        call.identity = self.identity.clone();
+        call
     }
 
     fn blank(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Box<Self> {
@@ -109,7 +131,7 @@ impl Journey {
             in_flight: None,
             admitted: Admitted::default(),
             measured: Cell::new(None),
-            is_copy: false,
+            sake: Sake::Exchange,
         })
     }
 
@@ -243,10 +265,9 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
-        if self.is_copy {
-            super::forward::ended(self);
-        } else {
-            self.finish();
+        match self.sake {
+            Sake::Exchange => self.finish(),
+            Sake::Copy | Sake::Call => super::forward::ended(self),
         }
         let fields = std::mem::take(&mut self.x.request.fields);
         self.worker.buffers.return_fields(fields);

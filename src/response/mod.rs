@@ -59,8 +59,11 @@ pub fn fault_page(fault: &Fault, id: RequestId, mut fields: Fields) -> Answer {
     match fault {
         Fault::CredentialMissing { challenge, .. }
         | Fault::CredentialInvalid { challenge, .. }
-        | Fault::CredentialRepeated { challenge, .. } => fields.push(b"WWW-Authenticate", challenge.as_bytes()),
+        | Fault::CredentialRepeated { challenge, .. }
+        | Fault::CallerUnknown { challenge, .. }
+        | Fault::ScopeMissing { challenge, .. } => fields.push(b"WWW-Authenticate", challenge.as_bytes()),
         Fault::Method { allowed } => fields.push(b"Allow", allowed.as_bytes()),
+        Fault::MethodRefused { allowed, .. } => fields.push(b"Allow", allowed.as_bytes()),
         _ => {}
     }
     Answer { status: facts.status, fields, body: Bytes::from(body) }

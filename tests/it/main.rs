@@ -9,7 +9,11 @@ mod support;
 
 mod abuse;
 
+mod access;
+
 mod auth;
+
+mod authorize;
 
 mod balance;
 
@@ -26,6 +30,8 @@ mod endpoint_h2;
 mod endpoint_tls;
 
 mod failover;
+
+mod forward_auth;
 
 mod grpc;
 

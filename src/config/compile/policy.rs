@@ -11,7 +11,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
-use super::Given;
+use super::{Given, Indices, policy_access, policy_authorize, policy_forward_auth};
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
@@ -27,12 +27,12 @@ const CELLS_PER_ROUTE: usize = 64;
 /// Policies by the name in the model.
 pub(super) type Named = HashMap<Arc<str>, Policy>;
 
-pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Named {
+pub(super) fn named(model: &Model, upstreams: &Indices, given: &Given<'_>, problems: &mut Problems) -> Named {
     let mut all = Named::default();
     for (name, policy) in &model.policies {
         let name: Arc<str> = name.as_str().into();
         let path = format!("policies.{name}.{}", policy.kind());
-        if let Some(compiled) = one(&name, policy, &path, CELLS_DEFAULT, given, problems) {
+        if let Some(compiled) = one(&name, policy, &path, CELLS_DEFAULT, upstreams, given, problems) {
             all.insert(name, compiled);
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -
 pub(super) fn limits(named: &Named) -> HashMap<Arc<str>, RateLimit> {
     let limit = |(name, policy): (&Arc<str>, &Policy)| match policy {
         Policy::RateLimit(limit) => Some((Arc::clone(name), limit.clone())),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        _ => None,
     };
     named.iter().filter_map(limit).collect()
 }
@@ -53,10 +53,11 @@ pub(super) fn in_place(
     name: &Arc<str>,
     policy: &model::Policy,
     path: &str,
+    upstreams: &Indices,
     given: &Given<'_>,
     problems: &mut Problems,
 ) -> Option<Policy> {
-    one(name, policy, path, CELLS_IN_PLACE, given, problems)
+    one(name, policy, path, CELLS_IN_PLACE, upstreams, given, problems)
 }
 
 fn one(
@@ -64,12 +65,18 @@ fn one(
     policy: &model::Policy,
     path: &str,
     cells: usize,
+    upstreams: &Indices,
     given: &Given<'_>,
     problems: &mut Problems,
 ) -> Option<Policy> {
     let name = Arc::clone(name);
     match policy {
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
+        model::Policy::Authorize(written) => policy_authorize::authorize(name, written, path, problems),
+        model::Policy::Bots(written) => policy_access::bots(name, written, path, problems),
+        model::Policy::ForwardAuth(written) => Some(policy_forward_auth::forward_auth(name, written, upstreams, given)),
+        model::Policy::Ip(written) => Some(policy_access::ip(name, written)),
+        model::Policy::Methods(written) => Some(policy_access::methods(name, written)),
         model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),
         model::Policy::RequestHeaders(edits) => {
             all(problems, path, Edits::new(name, &edit_spec(edits))).map(Policy::RequestHeaders)

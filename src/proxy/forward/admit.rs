@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use weirgate_store::wire::{Event, ExplainStep};
 
-use super::super::journey::Journey;
+use super::super::journey::{Journey, Sake};
 use super::super::worker::UpstreamMemory;
 use super::attempt::Attempts;
 use super::pick::pick;
@@ -199,7 +199,7 @@ pub(super) async fn wait(
 
 /// How urgent a request is: as its consumer is, else as its route is.
 fn urgency(journey: &Journey) -> u8 {
-    if journey.is_copy {
+    if journey.sake == Sake::Copy {
         return URGENCY_LAST;
     }
     let consumer = journey.identity.consumer.as_ref().and_then(|consumer| consumer.urgency);

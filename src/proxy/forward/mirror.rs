@@ -128,7 +128,7 @@ impl Copy {
 
 async fn send(journey: &mut Journey, framing: Framing, body: Bytes) -> Result<(), Fault> {
     let framing = RequestFraming { framing, keep_alive: true, expect_continue: false, upgrade: None };
-    let body = CopyBody(Some(body).filter(|body| !body.is_empty()));
+    let body = WholeBody::new(body);
     let Forwarded { reply, .. } = forward(journey, &framing, body).await?;
     drop_reply(reply.body).await
 }
@@ -148,11 +148,17 @@ where
     Ok(())
 }
 
-/// The body of a copy: all of it is there.
+/// A body that is all there.
 #[derive(Debug)]
-struct CopyBody(Option<Bytes>);
+pub(in super::super) struct WholeBody(Option<Bytes>);
 
-impl RequestBody for CopyBody {
+impl WholeBody {
+    pub(in super::super) fn new(body: Bytes) -> Self {
+        Self(Some(body).filter(|body| !body.is_empty()))
+    }
+}
+
+impl RequestBody for WholeBody {
     fn limit(&self, _limit: u64) -> Result<(), Fault> {
         Ok(())
     }
@@ -162,7 +168,7 @@ impl RequestBody for CopyBody {
     fn copy_to(&mut self, _taker: Taker) {}
 }
 
-impl Body for CopyBody {
+impl Body for WholeBody {
     type Data = Bytes;
     type Error = Fault;
 

@@ -56,6 +56,7 @@ use going::Going;
 pub(super) use admit::{Admitted, explain as explain_limits};
 pub(super) use head::render;
 pub(super) use measure::ended;
+pub(super) use mirror::WholeBody;
 pub use mirror::{COPIES_MAX, COPY_BYTES_MAX, UnderWay};
 pub(super) use outcome::{Outcome, cut, observe_passage};
 pub(super) use pick::nobody_of;
@@ -82,7 +83,8 @@ pub fn begin<B: RequestBody>(journey: &mut Journey, framing: &RequestFraming, bo
     Ok(())
 }
 
-/// Sends the request to an endpoint of the upstream that was chosen and waits for the head of the reply.
+/// Sends the request to an endpoint of the upstream that was chosen and waits for the head of the reply: a request, a copy
+/// that a mirror makes, and what a policy asks.
 pub async fn forward<B>(
     journey: &mut Journey,
     framing: &RequestFraming,

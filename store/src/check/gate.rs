@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::Findings;
 use super::spelling::{is_field_value, is_framing, is_token};
+use super::{Findings, access, authorize, forward_auth};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -52,6 +52,11 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
     match policy {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
+        Policy::Authorize(found) => authorize::check(findings, &format!("{path}.authorize"), found),
+        Policy::Bots(found) => access::bots(findings, &format!("{path}.bots"), found),
+        Policy::ForwardAuth(found) => forward_auth::check(findings, &format!("{path}.forward_auth"), found),
+        Policy::Ip(found) => access::ip(findings, &format!("{path}.ip"), found),
+        Policy::Methods(found) => access::methods(findings, &format!("{path}.methods"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),
         Policy::ReplyHeaders(found) => edits(findings, &format!("{path}.reply_headers"), found),
@@ -113,7 +118,7 @@ fn edits(findings: &mut Findings<'_>, path: &str, edits: &FieldEdits) {
     }
 }
 
-fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
+pub(super) fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
     if is_framing(name) {
         let message = format!("\"{name}\" frames the message or belongs to one connection");
         findings.bad(path, message, "leave it out; weirgate writes it itself");

@@ -5,9 +5,15 @@
 //! Pure: nothing is read, bound or resolved here. What needs the machine (a port in use, a key that does not fit its
 //! certificate) is for the daemon's compile step. No problem stops the search for the next.
 
+mod access;
+
+mod authorize;
+
 mod balance;
 
 mod discovery;
+
+mod forward_auth;
 
 mod gate;
 
@@ -38,7 +44,7 @@ use crate::parse::place::quoted;
 use crate::suggest;
 use crate::wire::{Problem, ProblemCode};
 
-pub use spelling::{REGEX_BYTES_MAX, regex};
+pub use spelling::{REGEX_BYTES_MAX, any_of, regex};
 
 /// Most warnings in one report.
 pub const WARNINGS_MAX: usize = 200;
@@ -137,7 +143,8 @@ impl Findings<'_> {
         let certificates: BTreeSet<&str> = served.chain(shown).map(Name::as_str).collect();
         let led = model.listeners.values().flat_map(|l| l.upstream.iter().chain(l.sni.values()).chain(l.alpn.values()));
         let routed = model.routes.values().flat_map(split::upstreams);
-        let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();
+        let asked = forward_auth::upstreams(model);
+        let upstreams: BTreeSet<&str> = routed.chain(led).chain(asked).map(Name::as_str).collect();
         let policies: BTreeSet<&str> =
             model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();
         for (kind, used) in [(Kind::Certificate, certificates), (Kind::Upstream, upstreams), (Kind::Policy, policies)] {

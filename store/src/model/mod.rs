@@ -32,7 +32,9 @@ pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
+pub use policy::{AccessRule, AuthFailure, AuthorizePolicy, BotsPolicy, ForwardAuthPolicy, IpPolicy, MethodsPolicy};
 pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
+pub use policy::{SetTest, VerdictCache, VerdictKey};
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
 };

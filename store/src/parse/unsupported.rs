@@ -45,7 +45,6 @@ const ROWS: &[Row] = &[
 /// Kinds of policies that have names in the design.
 const POLICIES_LATER: &[&str] = &[
     "access",
-    "authorize",
     "basic",
     "body",
     "cache",
@@ -54,10 +53,8 @@ const POLICIES_LATER: &[&str] = &[
     "concurrency",
     "cors",
     "decompress",
-    "forward_auth",
     "hmac",
     "idempotency",
-    "ip",
     "jwt",
     "mirror",
     "mock",
@@ -74,7 +71,8 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_NOW: &str = "leave it out; these work: api_key, rate_limit, request_headers, reply_headers";
+const POLICIES_NOW: &str = "leave it out; these work: api_key, authorize, bots, forward_auth, ip, methods, rate_limit, \
+    request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -178,5 +176,16 @@ fn is_host_and_port(text: &str) -> bool {
 
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    suggest::help(key, "kinds of policies", ["api_key", "rate_limit", "request_headers", "reply_headers"])
+    const KINDS: [&str; 9] = [
+        "api_key",
+        "authorize",
+        "bots",
+        "forward_auth",
+        "ip",
+        "methods",
+        "rate_limit",
+        "request_headers",
+        "reply_headers",
+    ];
+    suggest::help(key, "kinds of policies", KINDS)
 }

@@ -263,11 +263,63 @@ fn policy() -> impl Strategy<Value = Policy> {
             .prop_map(|(remove, set, add)| FieldEdits { remove, set, add })
     };
     prop_oneof![
+        asking().prop_map(|policy| Policy::ForwardAuth(policy.into())),
+        demanding().prop_map(|policy| Policy::Authorize(policy.into())),
         key.prop_map(Policy::ApiKey),
         limit.prop_map(Policy::RateLimit),
         edits().prop_map(Policy::RequestHeaders),
         edits().prop_map(Policy::ReplyHeaders),
     ]
+}
+
+fn set() -> impl Strategy<Value = Option<SetTest>> {
+    let names = || vec(text(), 0..3);
+    option::of((names(), names(), names()).prop_map(|(any, all, none)| SetTest { any, all, none }))
+}
+
+fn demanding() -> impl Strategy<Value = AuthorizePolicy> {
+    let claims = || btree_map(text(), vec(text(), 0..3), 0..3);
+    let paths = vec(text().prop_map(PathPattern::Prefix), 0..3);
+    let rule = (vec(text(), 0..3), paths, any::<bool>(), set(), set(), claims()).prop_map(
+        |(methods, paths, deny, groups, scopes, claims)| AccessRule {
+            methods,
+            paths,
+            deny,
+            consumers: None,
+            groups,
+            scopes,
+            claims,
+        },
+    );
+    (set(), set(), set(), claims(), vec(rule, 0..3)).prop_map(|(consumers, groups, scopes, claims, rules)| {
+        AuthorizePolicy { consumers, groups, scopes, claims, rules }
+    })
+}
+
+fn asking() -> impl Strategy<Value = ForwardAuthPolicy> {
+    let part = prop_oneof![Just(VerdictKey::SourceIp), text().prop_map(VerdictKey::Header)];
+    let cache = (vec(part, 0..3), span(), span(), any::<bool>(), option::of(text()), any::<u32>()).prop_map(
+        |(key, ttl, negative_ttl, cache_control, subject, entries)| VerdictCache {
+            key,
+            ttl,
+            negative_ttl,
+            cache_control,
+            subject,
+            entries,
+        },
+    );
+    let failure = prop_oneof![Just(AuthFailure::Deny), Just(AuthFailure::Unavailable), Just(AuthFailure::Allow)];
+    (name(), text(), vec(text(), 0..3), vec(text(), 0..3), span(), failure, option::of(cache)).prop_map(
+        |(upstream, path, request_headers, reply_headers, timeout, failure, cache)| ForwardAuthPolicy {
+            upstream,
+            path,
+            request_headers,
+            reply_headers,
+            timeout,
+            failure,
+            cache,
+        },
+    )
 }
 
 fn side() -> impl Strategy<Value = Side> {

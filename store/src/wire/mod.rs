@@ -18,6 +18,8 @@ mod status;
 
 mod traffic;
 
+mod verdicts;
+
 pub use change::{
     Applied, ChangeRequest, Checked, DiffEntry, DiffKind, Edit, Effects, IssuedKey, KeyInfo, KeyList, ListedObject,
     ObjectList, RevisionInfo, RevisionList,
@@ -30,3 +32,4 @@ pub use status::{
     StoreStatus, UpstreamStatus,
 };
 pub use traffic::{Event, ExchangeRecord, Frame, LatencyHistogram, Rates, TimelineStep};
+pub use verdicts::{FlushReply, FlushRequest};

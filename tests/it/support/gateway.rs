@@ -173,6 +173,16 @@ impl Running {
         self.ask(&super::client::get(path))
     }
 
+    /// The record of the one request that `ask` makes.
+    pub(crate) fn record_of(&self, ask: impl FnOnce()) -> Arc<ExchangeRecord> {
+        let observer = self.gateway.observer();
+        // An exchange is recorded just after its client has the last byte: one before this must not be taken for it.
+        wait_until("what was asked before is recorded", || observer.meters.total().sum().in_flight == 0);
+        let mut watch = observer.tap.watch(weirgate::observe::Filter::default()).unwrap();
+        ask();
+        self.block_on(watch.next()).unwrap()
+    }
+
     /// The records of failed exchanges so far, newest first.
     pub(crate) fn failures(&self) -> Vec<Arc<ExchangeRecord>> {
         self.gateway.observer().tap.failures()

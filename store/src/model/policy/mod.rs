@@ -9,12 +9,32 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
+mod access;
+
+mod authorize;
+
+mod forward_auth;
+
+pub use access::{BotsPolicy, IpPolicy, MethodsPolicy};
+pub use authorize::{AccessRule, AuthorizePolicy, SetTest};
+pub use forward_auth::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey};
+
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Policy {
     /// The caller proves by a key which consumer it is.
     ApiKey(ApiKeyPolicy),
+    /// Who is known has to be one of those who may.
+    Authorize(Box<AuthorizePolicy>),
+    /// Callers that name themselves as what is not wanted, or say too little of themselves, are refused.
+    Bots(BotsPolicy),
+    /// A service of the operator's decides about each request.
+    ForwardAuth(Box<ForwardAuthPolicy>),
+    /// Addresses that may call, and addresses that may not.
+    Ip(IpPolicy),
+    /// Methods that may pass.
+    Methods(MethodsPolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
     /// Edits of the fields that go to the endpoint.
@@ -28,6 +48,11 @@ impl Policy {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
+            Self::Authorize(_) => "authorize",
+            Self::Bots(_) => "bots",
+            Self::ForwardAuth(_) => "forward_auth",
+            Self::Ip(_) => "ip",
+            Self::Methods(_) => "methods",
             Self::RateLimit(_) => "rate_limit",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
