@@ -172,6 +172,13 @@ fn nameless(mut consumer: Consumer) -> Consumer {
             *hash = format!("fingerprint {}", fingerprint(hash));
         }
     }
+    for credential in &mut consumer.basic {
+        for (what, text) in [("password, ", &mut credential.password), ("", &mut credential.hash)] {
+            if let Some(text) = text {
+                *text = format!("{what}fingerprint {}", fingerprint(text));
+            }
+        }
+    }
     consumer
 }
 

@@ -13,6 +13,8 @@ mod gate;
 
 mod health;
 
+mod identity;
+
 mod listen;
 
 mod overload;
@@ -32,7 +34,7 @@ mod upstream;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use crate::model::{Kind, Model, Name};
+use crate::model::{Kind, Model, Name, Policy, PolicyRef};
 use crate::parse::PROBLEMS_MAX;
 use crate::parse::place::quoted;
 use crate::suggest;
@@ -138,8 +140,13 @@ impl Findings<'_> {
         let led = model.listeners.values().flat_map(|l| l.upstream.iter().chain(l.sni.values()).chain(l.alpn.values()));
         let routed = model.routes.values().flat_map(split::upstreams);
         let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();
-        let policies: BTreeSet<&str> =
-            model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();
+        let policies: BTreeSet<&str> = model
+            .routes
+            .values()
+            .flat_map(route::named_policies)
+            .chain(named_methods(model))
+            .map(Name::as_str)
+            .collect();
         for (kind, used) in [(Kind::Certificate, certificates), (Kind::Upstream, upstreams), (Kind::Policy, policies)] {
             for name in model.names(kind).into_iter().filter(|name| !used.contains(name)) {
                 let path = format!("{}.{}", kind.plural(), quoted(name));
@@ -148,6 +155,19 @@ impl Findings<'_> {
             }
         }
     }
+}
+
+/// The policies that other policies name.
+fn named_methods(model: &Model) -> impl Iterator<Item = &Name> {
+    let inline = model.routes.values().flat_map(|route| &route.policies).filter_map(|policy| match policy {
+        PolicyRef::Inline(policy) => Some(policy),
+        PolicyRef::Named(_) => None,
+    });
+    model.policies.values().chain(inline).flat_map(|policy| match policy {
+        Policy::Authenticate(policy) => policy.any_of.iter().chain(&policy.all_of),
+        Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => [].iter().chain(&[]),
+        Policy::RateLimit(_) | Policy::RequestHeaders(_) | Policy::ReplyHeaders(_) => [].iter().chain(&[]),
+    })
 }
 
 fn problem(code: ProblemCode, path: String, message: impl Display, help: impl Display) -> Problem {

@@ -139,13 +139,13 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             }
         }
     }
-    let keyed = resolved.iter().any(|(_, policy)| matches!(policy, Policy::ApiKey(_)));
+    let keyed = resolved.iter().any(|(_, policy)| policy.authenticates());
     for (index, policy) in resolved {
         let anonymous = matches!(policy, Policy::RateLimit(limit) if limit.per == LimitKey::Consumer) && !keyed;
         if anonymous {
             let path = at(name, &format!("policies[{index}]"));
             let message = "this counts by consumer, and no policy of the route finds out which one calls";
-            let help = "add an api_key policy; until then it counts by client address";
+            let help = "add a policy that authenticates, such as api_key; until then it counts by client address";
             findings.warn(ProblemCode::Conflict, path, message, help);
         }
     }

@@ -25,6 +25,8 @@ mod lock;
 
 mod memory;
 
+mod password;
+
 mod record;
 
 mod recover;
@@ -44,6 +46,7 @@ pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
 pub use keyring::Keyring;
 pub use lock::Held;
+pub use password::{PASSWORDS_NEW_MAX, hash_password};
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
 pub use timeline::TIMELINE_EVENTS_MAX;

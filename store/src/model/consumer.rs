@@ -16,9 +16,48 @@ pub struct Consumer {
     /// Keys written in the file. Kept only as keyed hashes; the secret is never printed again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKey>,
+    /// Its users with their passwords, for `basic`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub basic: Vec<BasicCredential>,
+    /// What a client certificate of its shows, for `mtls`; one of them is enough.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateMatch>,
     /// How much its requests wait when an upstream has a queue: 0 goes first, 7 last; that of the route if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urgency: Option<u8>,
+}
+
+/// A user and its password: `password` when it is first written, `hash` ever after.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BasicCredential {
+    /// Unique over all consumers; no colon.
+    pub user: String,
+    /// The password itself, at least 8 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Its argon2id hash, `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+impl std::fmt::Debug for BasicCredential {
+    /// Never prints a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BasicCredential({})", self.user)
+    }
+}
+
+/// By what a client certificate is known to be a consumer's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateMatch {
+    /// SHA-256 of the certificate, 64 hexadecimal digits; colons between them do not matter.
+    Fingerprint(String),
+    /// The whole subject, such as `CN=alice, O=Example`.
+    Subject(String),
+    /// One of its alternative names: a DNS name, an address, an e-mail address or a URI such as `spiffe://…`.
+    San(String),
 }
 
 /// A key in a file: `secret` when it is first written, `hash` and `prefix` ever after.

@@ -15,6 +15,8 @@ mod object;
 
 mod or_true;
 
+pub mod password;
+
 mod policy;
 
 mod route;
@@ -29,10 +31,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
-pub use consumer::{ApiKey, Consumer};
-pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
+pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer};
+pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
-pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
+pub use password::PasswordHash;
+pub use policy::{
+    AnonymousOn, ApiKeyPolicy, AuthenticatePolicy, BasicPolicy, FieldEdits, LimitKey, MtlsPolicy, Policy, PolicyRef,
+    RESERVED_FIELDS, RateLimitPolicy,
+};
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
 };

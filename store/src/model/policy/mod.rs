@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Policy: what a route makes a request pass. A closed set; a file names kinds, never their order.
 
+mod authenticate;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use authenticate::{AnonymousOn, AuthenticatePolicy, BasicPolicy, MtlsPolicy};
 
 use super::unit::only;
 use super::{Name, Rate};
@@ -15,6 +19,12 @@ use super::{Name, Rate};
 pub enum Policy {
     /// The caller proves by a key which consumer it is.
     ApiKey(ApiKeyPolicy),
+    /// One of several proofs, or all of them.
+    Authenticate(AuthenticatePolicy),
+    /// The caller proves it by a password.
+    Basic(BasicPolicy),
+    /// The caller proves it by a client certificate.
+    Mtls(MtlsPolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
     /// Edits of the fields that go to the endpoint.
@@ -28,9 +38,20 @@ impl Policy {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
+            Self::Authenticate(_) => "authenticate",
+            Self::Basic(_) => "basic",
+            Self::Mtls(_) => "mtls",
             Self::RateLimit(_) => "rate_limit",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
+        }
+    }
+
+    /// Whether it finds out who calls.
+    pub fn authenticates(&self) -> bool {
+        match self {
+            Self::ApiKey(_) | Self::Authenticate(_) | Self::Basic(_) | Self::Mtls(_) => true,
+            Self::RateLimit(_) | Self::RequestHeaders(_) | Self::ReplyHeaders(_) => false,
         }
     }
 }
