@@ -16,6 +16,26 @@ const USERNAME: &[u8] = b"X-Consumer-Username";
 /// The field that lists its groups.
 const GROUPS: &[u8] = b"X-Consumer-Groups";
 
+/// Who is calling, as the policies of [`Phase::Authenticate`](super::Phase::Authenticate) found it. Nobody else writes it.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Its object in the configuration, if it has one.
+    pub consumer: Option<Arc<Consumer>>,
+    /// What a token or an identity provider said of it.
+    pub claims: Option<Arc<Claims>>,
+}
+
+/// What a token, a certificate or an identity provider says of a caller, for policies that decide by it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claims {
+    /// As the issuer names it; unique only together with the issuer.
+    pub subject: Option<Box<str>>,
+    /// Of an OAuth 2 token (RFC 6749 section 3.3).
+    pub scopes: Box<[Box<str>]>,
+    /// All of them.
+    pub all: serde_json::Map<String, serde_json::Value>,
+}
+
 /// An API client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumer {

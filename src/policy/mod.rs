@@ -6,15 +6,15 @@
 //! touch a body. They allocate nothing while they let a request pass, unless a key has to be cut out of a long
 //! query or cookie. Each decision leaves a [`Note`]; nobody here logs.
 //!
-//! None of today's policies waits, so [`on_request`] is no `async fn` and costs no state machine.
+//! A policy that has to ask somebody says so ([`Verdict::Wait`]) and is called again with the answer, so [`on_request`]
+//! is no `async fn`, and a route whose policies ask nobody costs no state machine.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::exchange::{Fields, Span};
+use crate::exchange::{self, Client, Fields, RequestId};
 use crate::fault::Fault;
 
 pub mod authenticate;
@@ -31,16 +31,19 @@ pub mod note;
 
 pub mod rate_limit;
 
+pub mod wait;
+
 #[cfg(test)]
 mod tests;
 
 pub use authenticate::api_key::ApiKey;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
 pub use headers::Edits;
-pub use identity::{Consumer, is_identity, strip_identity};
+pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
 pub use mistake::Mistake;
 pub use note::Note;
 pub use rate_limit::{RateLimit, limit_fields};
+pub use wait::{Answer, Steps, Waiting};
 
 /// Notes of one exchange; more of them go to the heap.
 pub type Notes = SmallVec<[Note; 4]>;
@@ -70,11 +73,13 @@ pub enum Policy {
 }
 
 /// What a policy wants next.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Verdict {
     Continue,
     /// Answer with this and go no further.
     Reply(Box<Reply>),
+    /// Somebody has to be asked first; call again with the answer in [`Steps::answer`].
+    Wait(Waiting),
 }
 
 /// An answer that a policy gives itself.
@@ -88,15 +93,16 @@ pub struct Reply {
 /// What policies see of a request and may change.
 #[derive(Debug)]
 pub struct Request<'a> {
-    pub fields: &'a mut Fields,
-    /// Without the question mark, in the buffer of `fields`.
-    pub query: &'a mut Option<Span>,
+    pub head: &'a mut exchange::Request,
+    pub id: RequestId,
+    pub client: &'a Client,
+    /// Who asks: the peer, or what a trusted proxy says.
     pub client_ip: IpAddr,
     /// What stays the same for a route while its name does, for limits per route.
     pub route: u64,
     pub credentials: &'a Credentials,
     /// Written by the policies of [`Phase::Authenticate`] only.
-    pub consumer: &'a mut Option<Arc<Consumer>>,
+    pub identity: &'a mut Identity,
     pub notes: &'a mut Notes,
     /// `clock::since_start_ns`, for limits.
     pub now_ns: u64,
@@ -131,18 +137,19 @@ pub fn sort(policies: &mut [Policy]) {
     policies.sort_by_key(Policy::phase);
 }
 
-/// Runs the policies over a request. `policies` are in running order.
-pub fn on_request(policies: &[Policy], request: &mut Request<'_>) -> Result<Verdict, Fault> {
-    let mut charged = rate_limit::Asks::new();
-    for (at, policy) in policies.iter().enumerate() {
+/// Runs the policies over a request, from where `steps` stands. `policies` are in running order.
+pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<'_>) -> Result<Verdict, Fault> {
+    while let Some(policy) = policies.get(steps.next) {
+        let at = steps.next;
         let verdict = match policy {
             Policy::ApiKey(policy) => policy.check(at, request)?,
-            Policy::RateLimit(_) => limit(policies, at, request, &mut charged)?,
+            Policy::RateLimit(_) => limit(policies, at, request, steps)?,
             Policy::RequestHeaders(edits) => edit(edits, at, request),
             Policy::ReplyHeaders(_) => Verdict::Continue,
         };
-        if let Verdict::Reply(_) = verdict {
-            return Ok(verdict);
+        match verdict {
+            Verdict::Continue => steps.next += 1,
+            Verdict::Reply(_) | Verdict::Wait(_) => return Ok(verdict),
         }
     }
     Ok(Verdict::Continue)
@@ -162,30 +169,25 @@ pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
 /// The limits of a phase are one transaction: the first of a run charges them all, the others have nothing to do. A
 /// refusal also gives back what an earlier phase charged, so that a refused request is charged nothing at all; a
 /// refused key does not, or guessing would be free.
-fn limit<'a>(
-    policies: &'a [Policy],
-    at: usize,
-    request: &mut Request<'_>,
-    charged: &mut rate_limit::Asks<'a>,
-) -> Result<Verdict, Fault> {
+fn limit(policies: &[Policy], at: usize, request: &mut Request<'_>, steps: &mut Steps) -> Result<Verdict, Fault> {
     let follows =
         at.checked_sub(1).and_then(|before| policies.get(before)).is_some_and(|before| limit_of(before).is_some());
     if follows && policies.get(at).map(Policy::phase) == policies.get(at - 1).map(Policy::phase) {
         return Ok(Verdict::Continue);
     }
     let run = run_of_limits(policies, at);
-    let asks: rate_limit::Asks<'a> = run.iter().map(|limit| limit.ask(request)).collect();
+    let asks: rate_limit::Asks<'_> = run.iter().map(|limit| limit.ask(request)).collect();
     match rate_limit::charge_all(&asks, request.now_ns) {
         Ok(all) => {
             for (left, policy) in all.iter().zip(at..) {
                 let reset_s = rate_limit::seconds(left.reset_ns);
                 request.notes.push(Note::Limited { policy: place(policy), left: left.requests, reset_s });
             }
-            charged.extend(asks);
+            steps.charged.extend(asks.iter().zip(at..).map(|(ask, policy)| (place(policy), ask.key())));
             Ok(Verdict::Continue)
         }
         Err(denied) => {
-            rate_limit::refund_all(charged);
+            steps.refund(policies);
             let retry_s = rate_limit::seconds(denied.retry_ns);
             request.notes.push(Note::Refused { policy: place(at + denied.at), retry_s });
             Err(run
@@ -210,7 +212,7 @@ fn limit_of(policy: &Policy) -> Option<&RateLimit> {
 }
 
 fn edit(edits: &Edits, at: usize, request: &mut Request<'_>) -> Verdict {
-    edits.apply(request.fields);
+    edits.apply(&mut request.head.fields);
     request.notes.push(Note::Edited { policy: place(at) });
     Verdict::Continue
 }
@@ -228,7 +230,7 @@ pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<Str
         let outcome = match policy {
             Policy::ApiKey(key) => key
                 .check(at, request)
-                .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.consumer.as_deref())),
+                .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
             Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
                 Ok(left) => {
                     let left = left.first().map_or(0, |left| left.requests);
@@ -237,7 +239,7 @@ pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<Str
                 Err(denied) => Err(limit.fault(denied.retry_ns)),
             },
             Policy::RequestHeaders(edits) => {
-                edits.apply(request.fields);
+                edits.apply(&mut request.head.fields);
                 Ok(format!("{} {} on the request", edits.name, edits.phrase()))
             }
             Policy::ReplyHeaders(edits) => Ok(format!("{} {} on the reply", edits.name, edits.phrase())),

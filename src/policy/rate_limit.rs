@@ -90,10 +90,10 @@ impl RateLimit {
     }
 
     pub(super) fn ask(&self, request: &Request<'_>) -> Ask<'_> {
-        let key = match (&self.per, &*request.consumer) {
+        let key = match (&self.per, &request.identity.consumer) {
             (Per::Consumer, Some(consumer)) => self.limiter.key(b'c', &consumer.id.to_le_bytes()),
             (Per::Route, _) => self.limiter.key(b'r', &request.route.to_le_bytes()),
-            (Per::Header(name), _) => match request.fields.named(name).next() {
+            (Per::Header(name), _) => match request.head.fields.named(name).next() {
                 Some(value) => self.limiter.key(b'h', value),
                 None => ip_key(&self.limiter, request.client_ip),
             },
@@ -102,10 +102,21 @@ impl RateLimit {
         Ask { limiter: &self.limiter, key, rate: self.rate }
     }
 
+    /// Gives back one charge.
+    pub(super) fn refund(&self, key: Key) {
+        self.limiter.refund(key, self.rate);
+    }
+
     pub(super) fn fault(&self, retry_ns: u64) -> Fault {
         // In whole milliseconds, rounded up, as a person reads it.
         let retry_after = Duration::from_millis(retry_ns.div_ceil(1_000_000));
         Fault::LimitExceeded { policy: Arc::clone(&self.name), retry_after }
+    }
+}
+
+impl Ask<'_> {
+    pub(super) fn key(&self) -> Key {
+        self.key
     }
 }
 
@@ -161,7 +172,7 @@ pub fn peek_all(asks: &[Ask<'_>], now_ns: u64) -> Result<SmallVec<[Left; 4]>, De
 }
 
 /// Gives back what [`charge_all`] took.
-pub(super) fn refund_all(asks: &[Ask<'_>]) {
+fn refund_all(asks: &[Ask<'_>]) {
     for ask in asks {
         ask.limiter.refund(ask.key, ask.rate);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whole runs of policies through one `check`: what a request brings, how it ends, what the endpoint would see.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use super::authenticate::api_key::{ApiKeySpec, Hide};
 use super::headers::EditSpec;
 use super::rate_limit::Per;
 use super::{
-    ApiKey, Consumer, Credential, Credentials, Edits, Mistake, Notes, Phase, Policy, RateLimit, Request, Verdict,
-    explain, hash_of, note, on_reply, on_request, sort,
+    ApiKey, Consumer, Credential, Credentials, Edits, Identity, Mistake, Notes, Phase, Policy, RateLimit, Request,
+    Steps, Verdict, explain, hash_of, note, on_reply, on_request, sort,
 };
-use crate::exchange::Fields;
+use http::Method;
+
+use crate::exchange::{self, Client, Fields, Protocol, RequestId, Scheme};
 use crate::fault::Fault;
 
 const SECOND: u64 = 1_000_000_000;
@@ -62,11 +65,13 @@ impl Route {
 
     /// Sends `client ip, ?query, Header: value, …` and gives the notes and what the endpoint would see, or the fault.
     fn send(&self, text: &str) -> String {
-        let (line, request, _) = self.run(text, |request| match on_request(&self.policies, request) {
-            Ok(Verdict::Continue) => String::new(),
-            Ok(Verdict::Reply(reply)) => reply.status.to_string(),
-            Err(fault) => fault.to_string(),
-        });
+        let (line, request, _) =
+            self.run(text, |request| match on_request(&self.policies, &mut Steps::default(), request) {
+                Ok(Verdict::Continue) => String::new(),
+                Ok(Verdict::Reply(reply)) => reply.status.to_string(),
+                Ok(Verdict::Wait(_)) => "waits".to_owned(),
+                Err(fault) => fault.to_string(),
+            });
         if line.is_empty() { request } else { line }
     }
 
@@ -79,23 +84,29 @@ impl Route {
                 (None, None) => ip = part,
             }
         }
-        let (mut consumer, mut notes) = (None, Notes::new());
+        let (mut identity, mut notes) = (Identity::default(), Notes::new());
+        let [host, path] = ["api.example.com", "/orders"].map(|text| fields.store(text.as_bytes()));
+        let (method, protocol) = (Method::GET, Protocol::Http11);
+        let mut head =
+            exchange::Request { method, protocol, fields, host, authority: host, path, matched: path, query };
+        let client_ip = ip.parse().unwrap();
         let mut request = Request {
-            fields: &mut fields,
-            query: &mut query,
-            client_ip: ip.parse().unwrap(),
+            head: &mut head,
+            id: RequestId(1),
+            client: &Client::new(SocketAddr::new(client_ip, 4711), "web".into(), Scheme::Http),
+            client_ip,
             route: 7,
             credentials: &self.credentials,
-            consumer: &mut consumer,
+            identity: &mut identity,
             notes: &mut notes,
             now_ns: self.now_ns,
             now_s: i64::try_from(self.now_ns / SECOND).unwrap(),
         };
         let outcome = act(&mut request);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut seen = query.map(|span| format!("?{} ", text(fields.text(span)))).unwrap_or_default();
-        seen += &fields.iter().map(|f| format!("{}={} ", text(f.name), text(f.value))).collect::<String>();
-        seen += &format!("| {}", note::line(&notes, &self.policies, consumer.as_deref()));
+        let mut seen = head.query().map(|query| format!("?{} ", text(query))).unwrap_or_default();
+        seen += &head.fields.iter().map(|f| format!("{}={} ", text(f.name), text(f.value))).collect::<String>();
+        seen += &format!("| {}", note::line(&notes, &self.policies, identity.consumer.as_deref()));
         (outcome, seen, notes)
     }
 
@@ -128,7 +139,7 @@ fn a_key_opens_the_door_and_is_hidden() {
         (&long, "policy partner-key: the API key is unknown, revoked or expired"),
         ("X-Api-Key: ben-key", "X-Api-Key=ben-key X-Consumer-Username=ben | policies: partner-key → ben"),
     ]);
-    let (outcome, ..) = open.run("", |request| on_request(&open.policies, request).err());
+    let (outcome, ..) = open.run("", |request| on_request(&open.policies, &mut Steps::default(), request).err());
     let Some(Fault::CredentialMissing { challenge, .. }) = outcome else { panic!("no key was given") };
     assert_eq!(&*challenge, "Key realm=\"ab\"");
 }
@@ -222,7 +233,8 @@ fn replies_say_how_much_is_left() {
         Policy::ReplyHeaders(edits("Server", "X-Frame-Options")),
     ]);
     let reply = |route: &Route| {
-        let (_, _, notes) = route.run("", |request| on_request(&route.policies, request).is_ok());
+        let (_, _, notes) =
+            route.run("", |request| on_request(&route.policies, &mut Steps::default(), request).is_ok());
         let mut fields = Fields::new();
         fields.push(b"server", b"nginx");
         on_reply(&route.policies, &notes, &mut fields);

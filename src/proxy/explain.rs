@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What would happen to a request, stage by stage, without sending it: the same code that decides, asked for reasons.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ::http::{Method, Uri};
 use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
@@ -11,9 +11,9 @@ use crate::balance::{Ask, Keyed, Turns};
 use crate::clock;
 use crate::config::snapshot::{Mirror, Route, Side, Snapshot, Turn, Upstream};
 use crate::exchange::part::Seen;
-use crate::exchange::{Fields, Known};
+use crate::exchange::{Client, Fields, Known, Protocol, Request, RequestId, Scheme};
 use crate::fault::Fault;
-use crate::policy::{self, Credentials, Notes};
+use crate::policy::{self, Credentials, Identity, Notes};
 use crate::protocol::target::{self, Target};
 use crate::route::{Explanation, Query};
 use crate::upstream::endpoint::Endpoint;
@@ -21,9 +21,8 @@ use crate::upstream::latency;
 
 /// A request as it was described.
 struct Asked {
-    method: Method,
-    fields: Fields,
-    target: Target,
+    head: Request,
+    client: Client,
     client_ip: IpAddr,
 }
 
@@ -44,11 +43,11 @@ pub fn explain(
     };
     reply.steps.push(normalised(&asked));
     let query = Query {
-        host: asked.fields.text(asked.target.host),
-        path: asked.fields.text(asked.target.matched),
-        query: asked.target.query.map(|span| asked.fields.text(span)),
-        method: &asked.method,
-        fields: &asked.fields,
+        host: asked.head.host(),
+        path: asked.head.matched(),
+        query: asked.head.query(),
+        method: &asked.head.method,
+        fields: &asked.head.fields,
     };
     let explanation = snapshot.table.explain(&query);
     let losers = losers(&explanation);
@@ -117,7 +116,12 @@ fn read(request: &ExplainRequest) -> Result<Result<Asked, Fault>, String> {
     let raw = fields.store(path.as_bytes());
     Ok(target::http1(::http::Version::HTTP_11, &method, raw, &mut fields).map(|target| {
         edge::clean_request(&mut fields, false);
-        Asked { method, fields, target, client_ip }
+        let Target { host, authority, path, matched, query, .. } = target;
+        let protocol = Protocol::Http11;
+        let head = Request { method, protocol, fields, host, authority, path, matched, query };
+        let scheme = if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
+        let client = Client::new(SocketAddr::new(client_ip, 0), "explain".into(), scheme);
+        Asked { head, client, client_ip }
     }))
 }
 
@@ -126,14 +130,13 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn normalised(asked: &Asked) -> ExplainStep {
-    let span = |span| text(asked.fields.text(span));
-    let (sent, matched) = (span(asked.target.path), span(asked.target.matched));
+    let (sent, matched) = (text(asked.head.path()), text(asked.head.matched()));
     let mut details = vec![format!("client {}", asked.client_ip)];
     if sent != matched {
         details.push(format!("sent to the endpoint as {sent}"));
     }
-    let query = asked.target.query.map_or_else(String::new, |query| format!("?{}", span(query)));
-    let decision = format!("{} {}{matched}{query}", asked.method, span(asked.target.host));
+    let query = asked.head.query().map_or_else(String::new, |query| format!("?{}", text(query)));
+    let decision = format!("{} {}{matched}{query}", asked.head.method, text(asked.head.host()));
     ExplainStep { stage: "normalise".to_owned(), decision, details }
 }
 
@@ -155,20 +158,21 @@ fn explain_policies(
     if route.policies.is_empty() {
         return Ok(());
     }
-    let (mut consumer, mut notes) = (None, Notes::new());
+    let (mut identity, mut notes) = (Identity::default(), Notes::new());
     let mut request = policy::Request {
-        fields: &mut asked.fields,
-        query: &mut asked.target.query,
+        head: &mut asked.head,
+        id: RequestId(0),
+        client: &asked.client,
         client_ip: asked.client_ip,
         route: route.identity,
         credentials,
-        consumer: &mut consumer,
+        identity: &mut identity,
         notes: &mut notes,
         now_ns: clock::since_start_ns(),
         now_s: clock::wall_ms() / 1000,
     };
     let details = policy::explain(&route.policies, &mut request)?;
-    let decision = match &consumer {
+    let decision = match &identity.consumer {
         Some(consumer) => format!("pass, as consumer {}", consumer.name),
         None => "pass".to_owned(),
     };
@@ -190,7 +194,7 @@ fn explain_balance(
     let ask = ask(upstream, asked);
     let view = |at: usize| upstream.endpoints.get(at).map(|endpoint| endpoint.candidate()).unwrap_or_default();
     let details = endpoint_lines(upstream, &ask);
-    let kept = forward::read_kept(upstream, &asked.fields, clock::wall_ms() / 1000);
+    let kept = forward::read_kept(upstream, &asked.head.fields, clock::wall_ms() / 1000);
     let kept = forward::choose_kept(kept, upstream, &[]);
     let Some(choice) = kept.or_else(|| upstream.balance.pick(&Turns::default(), &ask, view)) else {
         let reason = details.join(", ");
@@ -215,13 +219,13 @@ fn explain_split(snapshot: &Snapshot, route: &Route, asked: &Asked, reply: &mut 
     }
     let split = route.split.as_ref()?;
     let seen = Seen {
-        fields: &asked.fields,
-        path: asked.fields.text(asked.target.matched),
-        query: asked.target.query.map(|span| asked.fields.text(span)),
+        fields: &asked.head.fields,
+        path: asked.head.matched(),
+        query: asked.head.query(),
         source: asked.client_ip,
         certificate: None,
     };
-    let kept = || forward::side_kept(snapshot, split, &asked.fields, clock::wall_ms() / 1000);
+    let kept = || forward::side_kept(snapshot, split, &asked.head.fields, clock::wall_ms() / 1000);
     let turn = split.choose(&seen, fastrand::u64(..), kept)?;
     let side = |(at, side): (usize, &Side)| format!("{} has {}", side.name, split.weight(at));
     let details = split.sides.iter().enumerate().map(side).collect();
@@ -233,9 +237,9 @@ fn explain_split(snapshot: &Snapshot, route: &Route, asked: &Asked, reply: &mut 
 
 fn ask(upstream: &Upstream, asked: &Asked) -> Ask {
     let key = upstream.balance.key(Keyed {
-        path: asked.fields.text(asked.target.matched),
-        query: asked.target.query.map(|span| asked.fields.text(span)),
-        fields: &asked.fields,
+        path: asked.head.matched(),
+        query: asked.head.query(),
+        fields: &asked.head.fields,
         certificate: None,
     });
     let now_ms = latency::millis(clock::since_start_ns());

@@ -10,12 +10,12 @@ use http_body::Body;
 use super::edge;
 use super::forward::{self, Forwarded, Sendable};
 use super::journey::Journey;
+use super::policies;
 use super::reply::Reply;
-use crate::clock;
 use crate::exchange::{Fields, Known};
 use crate::fault::Fault;
 use crate::observe::Stage;
-use crate::policy::{self, Verdict};
+use crate::policy;
 use crate::protocol::http1::RequestFraming;
 use crate::protocol::taker::Taker;
 use crate::response;
@@ -39,8 +39,8 @@ where
 {
     find_route(journey)?;
     limit_body(journey, &body)?;
-    if let Some(reply) = check_policies(journey)? {
-        return Ok(reply);
+    if let Some(reply) = policies::check(journey).await? {
+        return Ok(Reply::of_policy(reply));
     }
     let forwarded = forward::forward(journey, framing, body).await?;
     Ok(clean(journey, forwarded))
@@ -103,33 +103,6 @@ fn limit_body<B: RequestBody>(journey: &Journey, body: &B) -> Result<(), Fault> 
         Some(limit) => body.limit(limit),
         None => Ok(()),
     }
-}
-
-fn check_policies<B>(journey: &mut Journey) -> Result<Option<Reply<B>>, Fault> {
-    let snapshot = journey.snapshot.clone();
-    let Some(route) = journey.route.and_then(|index| snapshot.routes.get(index as usize)) else {
-        return Err(Fault::Internal("a route that is not there"));
-    };
-    if route.policies.is_empty() {
-        return Ok(None);
-    }
-    let directory = journey.worker.shared.directory();
-    let request = &mut journey.x.request;
-    let mut context = policy::Request {
-        fields: &mut request.fields,
-        query: &mut request.query,
-        client_ip: journey.x.client_ip,
-        route: route.identity,
-        credentials: &directory.credentials,
-        consumer: &mut journey.consumer,
-        notes: &mut journey.notes,
-        now_ns: clock::since_start_ns_at(journey.x.arrived),
-        now_s: journey.worker.wall_s(),
-    };
-    Ok(match policy::on_request(&route.policies, &mut context)? {
-        Verdict::Continue => None,
-        Verdict::Reply(reply) => Some(Reply::of_policy(*reply)),
-    })
 }
 
 /// What an endpoint sent, without what was for us.

@@ -19,7 +19,7 @@ use crate::config::snapshot::{Route, Turn, Upstream};
 use crate::exchange::Exchange;
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
-use crate::policy::{Consumer, Notes, note};
+use crate::policy::{Identity, Notes, note};
 use crate::upstream::endpoint::InFlight;
 use crate::upstream::retry::Refusal;
 
@@ -46,7 +46,8 @@ pub struct Journey {
     pub turn: Option<Turn>,
     /// What the request says of one before it.
     pub kept: Kept,
-    pub consumer: Option<Arc<Consumer>>,
+    /// Who is calling, as far as a policy asked.
+    pub identity: Identity,
     pub notes: Notes,
     pub attempts: SmallVec<[Attempt; 1]>,
     /// Why a failed attempt was the last.
@@ -92,7 +93,7 @@ impl Journey {
             upstream: None,
             turn: None,
             kept: Kept::default(),
-            consumer: None,
+            identity: Identity::default(),
             notes: Notes::new(),
             attempts: SmallVec::new(),
             refusal: None,
@@ -151,7 +152,7 @@ impl Journey {
         let mut lines = Vec::new();
         let policies = self.route().map(|route| route.policies.as_slice()).unwrap_or_default();
         if !self.notes.is_empty() {
-            lines.push(note::line(&self.notes, policies, self.consumer.as_deref()));
+            lines.push(note::line(&self.notes, policies, self.identity.consumer.as_deref()));
         }
         if let Some((split, turn)) = self.route().and_then(|route| route.split.as_ref()).zip(self.turn) {
             lines.push(split.explain(turn).to_string());
@@ -194,8 +195,8 @@ impl Journey {
             let side = split.sides.get(turn.side)?;
             Some(Part { name: &side.meter_name, meter: &side.meter })
         });
-        let directory = self.consumer.as_ref().map(|_| self.worker.shared.directory());
-        let consumer = self.consumer.as_ref().zip(directory.as_ref()).and_then(|(consumer, directory)| {
+        let directory = self.identity.consumer.as_ref().map(|_| self.worker.shared.directory());
+        let consumer = self.identity.consumer.as_ref().zip(directory.as_ref()).and_then(|(consumer, directory)| {
             let meter = directory.meters.get(consumer.id as usize)?.as_ref()?;
             Some(Part { name: &consumer.name, meter })
         });

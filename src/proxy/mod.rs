@@ -27,6 +27,8 @@ pub mod journey;
 
 mod passage;
 
+mod policies;
+
 pub mod reply;
 
 pub mod tcp;

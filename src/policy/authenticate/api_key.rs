@@ -67,7 +67,7 @@ impl ApiKey {
     }
 
     pub(in crate::policy) fn check(&self, at: usize, request: &mut Request<'_>) -> Result<Verdict, Fault> {
-        let (source, key) = match presented::find(&self.sources, request.fields, *request.query) {
+        let (source, key) = match presented::find(&self.sources, &request.head.fields, request.head.query) {
             Found::One(source, key) => (source, key),
             Found::Nothing => return Err(self.missing()),
             Found::Oversized => return Err(self.invalid()),
@@ -75,10 +75,10 @@ impl ApiKey {
         };
         let Some(consumer) = request.credentials.find(&key, request.now_s) else { return Err(self.invalid()) };
         if self.hide == Hide::Yes {
-            presented::remove(source, request.fields, request.query);
+            presented::remove(source, &mut request.head.fields, &mut request.head.query);
         }
-        consumer.announce(request.fields);
-        *request.consumer = Some(Arc::clone(consumer));
+        consumer.announce(&mut request.head.fields);
+        request.identity.consumer = Some(Arc::clone(consumer));
         request.notes.push(Note::Identified { policy: place(at) });
         Ok(Verdict::Continue)
     }

@@ -202,7 +202,7 @@ fn urgency(journey: &Journey) -> u8 {
     if journey.is_copy {
         return URGENCY_LAST;
     }
-    let consumer = journey.consumer.as_ref().and_then(|consumer| consumer.urgency);
+    let consumer = journey.identity.consumer.as_ref().and_then(|consumer| consumer.urgency);
     consumer.or_else(|| journey.route().map(|route| route.urgency)).unwrap_or_default()
 }
 

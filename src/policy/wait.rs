@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where a request is among its policies, and what a policy waits for.
+//!
+//! A policy that has to ask somebody gives back a [`Waiting`] and keeps nothing of the request; the proxy waits and calls
+//! it again with the [`Answer`]. It waits no longer than [`WAIT_MAX`], whatever the policy says, and a client that goes
+//! away ends the wait by dropping it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::rate_limit::Key;
+use super::{Policy, limit_of};
+
+/// The longest that one policy may wait for an answer.
+pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Where a request is among its policies.
+#[derive(Debug, Default)]
+pub struct Steps {
+    /// The place of the policy that is next.
+    pub(super) next: usize,
+    /// What the policies before it charged, by their places, to be given back if a later one refuses.
+    pub(super) charged: SmallVec<[(u16, Key); 4]>,
+    /// What the policy that is next waited for.
+    pub answer: Option<Answer>,
+}
+
+impl Steps {
+    /// Gives back what was charged.
+    pub(super) fn refund(&mut self, policies: &[Policy]) {
+        for (at, key) in self.charged.drain(..) {
+            if let Some(limit) = policies.get(usize::from(at)).and_then(limit_of) {
+                limit.refund(key);
+            }
+        }
+    }
+}
+
+/// What came of waiting.
+#[derive(Debug)]
+pub enum Answer {
+    /// Nobody answered in [`WAIT_MAX`].
+    Late,
+}
+
+/// An answer that is on its way.
+pub struct Waiting(Pin<Box<dyn Future<Output = Answer>>>);
+
+impl Waiting {
+    pub fn new(answer: impl Future<Output = Answer> + 'static) -> Self {
+        Self(Box::pin(answer))
+    }
+}
+
+impl Future for Waiting {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
+    }
+}
