@@ -8,9 +8,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use weirgate_store::model::{Model, Name};
+use weirgate_store::model::{CertificateMatch, Model, Name};
 
 use crate::observe::{Meter, Metered, Meters};
+use crate::policy::authenticate::passwords::{Hasher, Passwords, Users};
+use crate::policy::authenticate::proofs::Proofs;
 use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash};
 
 /// What the data path reads: the keys, and where each consumer is counted.
@@ -28,6 +30,9 @@ pub struct Consumers {
     /// Keys of the running configuration.
     declared: HashSet<(Hash, u32)>,
     credentials: Credentials,
+    /// What verified passwords are remembered by.
+    secret: [u8; 32],
+    hasher: Option<Hasher>,
 }
 
 /// A key that was issued at run time.
@@ -54,11 +59,11 @@ impl Restored {
 }
 
 impl Consumers {
-    /// The issued keys of the store; `secret` is what their hashes are keyed with.
-    pub fn new(secret: [u8; 32], issued: Restored) -> Self {
+    /// The issued keys of the store; `secret` is what their hashes are keyed with, `hasher` checks passwords.
+    pub fn new(secret: [u8; 32], issued: Restored, hasher: Option<Hasher>) -> Self {
         let Restored { ids, credentials } = issued;
         let credentials = Credentials::build(secret, Arc::new([]), credentials.into_iter());
-        Self { ids, declared: HashSet::new(), credentials }
+        Self { ids, declared: HashSet::new(), credentials, secret, hasher }
     }
 
     /// Takes over the consumers of `model` and the keys written in it.
@@ -75,9 +80,37 @@ impl Consumers {
         });
         let changes: Vec<_> = gone.chain(new).collect();
         let (people, counted) = self.people(model, meters);
-        self.credentials = self.credentials.with_consumers(people).with(&changes);
+        let proofs = Arc::new(self.proofs(model));
+        self.credentials = self.credentials.with_consumers(people).with(&changes).with_proofs(proofs);
         self.declared = declared;
         Directory { credentials: self.credentials.clone(), meters: counted }
+    }
+
+    /// What the consumers of `model` prove themselves by. Every one of them has a number by now.
+    fn proofs(&self, model: &Model) -> Proofs {
+        let (mut users, mut proofs) = (Users::new(), Proofs::default());
+        for (name, consumer) in &model.consumers {
+            let Some((name, id)) = self.ids.get_key_value(name.as_str()) else { continue };
+            proofs.names.insert(Arc::clone(name), *id);
+            for user in &consumer.basic {
+                let hash = user.hash.as_deref().and_then(|hash| hash.parse().ok());
+                users.extend(hash.map(|hash| (user.user.as_bytes().into(), (hash, *id))));
+            }
+            for shown in &consumer.certificates {
+                match shown {
+                    // The check has seen that it is one.
+                    CertificateMatch::Fingerprint(text) => drop(proofs.certificates.add_fingerprint(text, *id)),
+                    CertificateMatch::Subject(text) => proofs.certificates.add_subject(text, *id),
+                    CertificateMatch::San(text) => proofs.certificates.add_name(text, *id),
+                }
+            }
+        }
+        // What is remembered of passwords goes with the users: a change elsewhere makes nobody wait.
+        let known = &self.credentials.proofs().passwords;
+        let is_same = known.has(&users);
+        proofs.passwords =
+            if is_same { Arc::clone(known) } else { Arc::new(Passwords::new(users, self.secret, self.hasher.clone())) };
+        proofs
     }
 
     /// Adds keys that were just issued.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Consumer;
+use super::authenticate::proofs::Proofs;
 
 /// A keyed hash of an API key.
 pub type Hash = [u8; 32];
@@ -55,6 +56,7 @@ pub struct Credentials {
     consumers: Arc<[Option<Arc<Consumer>>]>,
     base: Arc<Base>,
     overlay: Arc<[CredentialChange]>,
+    proofs: Arc<Proofs>,
 }
 
 impl fmt::Debug for Credentials {
@@ -83,12 +85,32 @@ impl Credentials {
         credentials: impl Iterator<Item = Credential>,
     ) -> Self {
         let base = Arc::new(Base::build(credentials.collect()));
-        Self { secret, consumers, base, overlay: Arc::new([]) }
+        Self { secret, consumers, base, overlay: Arc::new([]), proofs: Arc::default() }
     }
 
     /// The same keys over another list of consumers; an index that is `None` there no longer opens anything.
     pub fn with_consumers(&self, consumers: Arc<[Option<Arc<Consumer>>]>) -> Self {
         Self { consumers, ..self.clone() }
+    }
+
+    /// The same keys beside other proofs.
+    pub fn with_proofs(&self, proofs: Arc<Proofs>) -> Self {
+        Self { proofs, ..self.clone() }
+    }
+
+    /// What consumers prove themselves by besides keys.
+    pub fn proofs(&self) -> &Arc<Proofs> {
+        &self.proofs
+    }
+
+    /// The consumer with this number, if there still is one.
+    pub fn consumer(&self, id: u32) -> Option<&Arc<Consumer>> {
+        self.consumers.get(id as usize)?.as_ref()
+    }
+
+    /// The consumer of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Consumer>> {
+        self.consumer(*self.proofs.names.get(name)?)
     }
 
     /// The table after these changes. Costs a copy of the overlay, or, when that is full, a rebuild of the array

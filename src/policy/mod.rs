@@ -36,10 +36,13 @@ pub mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use authenticate::any_of::AnyOf;
 pub use authenticate::api_key::ApiKey;
+pub use authenticate::basic::Basic;
+pub use authenticate::mtls::Mtls;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
 pub use headers::Edits;
-pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
+pub use identity::{Claims, Consumer, Identity, is_certificate, is_identity, strip_identity};
 pub use mistake::Mistake;
 pub use note::Note;
 pub use rate_limit::{RateLimit, limit_fields};
@@ -66,7 +69,10 @@ pub enum Phase {
 /// A policy of a route.
 #[derive(Clone, Debug)]
 pub enum Policy {
+    AnyOf(AnyOf),
     ApiKey(ApiKey),
+    Basic(Basic),
+    Mtls(Mtls),
     RateLimit(RateLimit),
     ReplyHeaders(Edits),
     RequestHeaders(Edits),
@@ -114,7 +120,10 @@ impl Policy {
     /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         match self {
+            Self::AnyOf(policy) => &policy.name,
             Self::ApiKey(policy) => &policy.name,
+            Self::Basic(policy) => &policy.name,
+            Self::Mtls(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
         }
@@ -123,7 +132,7 @@ impl Policy {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::ApiKey(_) => Phase::Authenticate,
+            Self::AnyOf(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Mtls(_) => Phase::Authenticate,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
             Self::RateLimit(_) => Phase::Limit,
             Self::ReplyHeaders(_) => Phase::Reply,
@@ -142,7 +151,9 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
     while let Some(policy) = policies.get(steps.next) {
         let at = steps.next;
         let verdict = match policy {
-            Policy::ApiKey(policy) => policy.check(at, request)?,
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => {
+                authenticate::check(policy, at, request, steps)?
+            }
             Policy::RateLimit(_) => limit(policies, at, request, steps)?,
             Policy::RequestHeaders(edits) => edit(edits, at, request),
             Policy::ReplyHeaders(_) => Verdict::Continue,
@@ -161,7 +172,8 @@ pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
     for policy in policies {
         match policy {
             Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::ApiKey(_) | Policy::RateLimit(_) | Policy::RequestHeaders(_) => {}
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => {}
+            Policy::RateLimit(_) | Policy::RequestHeaders(_) => {}
         }
     }
 }
@@ -207,7 +219,8 @@ fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
 fn limit_of(policy: &Policy) -> Option<&RateLimit> {
     match policy {
         Policy::RateLimit(limit) => Some(limit),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => None,
+        Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
     }
 }
 
@@ -228,9 +241,9 @@ pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<Str
     let mut phrases = Vec::new();
     for (at, policy) in policies.iter().enumerate() {
         let outcome = match policy {
-            Policy::ApiKey(key) => key
-                .check(at, request)
-                .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => {
+                authenticate::explain(policy, at, policies, request)
+            }
             Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
                 Ok(left) => {
                     let left = left.first().map_or(0, |left| left.requests);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::authenticate::passwords::Checked;
 use super::rate_limit::Key;
 use super::{Policy, limit_of};
 
@@ -45,6 +46,8 @@ impl Steps {
 pub enum Answer {
     /// Nobody answered in [`WAIT_MAX`].
     Late,
+    /// A password was checked, or could not be.
+    Password(Checked),
 }
 
 /// An answer that is on its way.

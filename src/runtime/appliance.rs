@@ -29,6 +29,7 @@ pub use self::prepare::Ready;
 use super::canary::{self, Canaries};
 use super::checker::{Checker, Restored as Known, Tellings};
 use super::discovery::{self, Discovered, Finder};
+use super::hashing;
 use super::workers::Workers;
 use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
@@ -123,7 +124,7 @@ impl Gateway {
     /// Starts workers and health checks over an empty configuration.
     pub fn start(worker_count: usize, remembered: Remembered) -> std::io::Result<Arc<Self>> {
         let observer = Arc::new(Observer::new(worker_count));
-        let consumers = Consumers::new(remembered.key_secret, remembered.issued);
+        let consumers = Consumers::new(remembered.key_secret, remembered.issued, Some(hashing::start()?));
         let discovery::Remembered { resolver, found, leases } = remembered.discovery;
         let mut state = ControlState {
             model: Arc::default(),

@@ -11,6 +11,8 @@ mod abuse;
 
 mod auth;
 
+mod authenticate;
+
 mod balance;
 
 mod canary;

@@ -57,11 +57,11 @@ fn policies(
     let mut all: Vec<Policy> = Vec::with_capacity(route.policies.len());
     for (at, reference) in route.policies.iter().enumerate() {
         let compiled = match reference {
-            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned(),
+            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned().unwrap_or_default(),
             PolicyRef::Inline(policy) => {
                 let path = format!("routes.{name}.policies[{at}].{}", policy.kind());
                 let own: Arc<str> = format!("{name}.{}", policy.kind()).into();
-                policy::in_place(&own, policy, &path, given, problems)
+                policy::in_place(&own, policy, &path, named, given, problems)
             }
         };
         all.extend(compiled);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::Findings;
 use crate::model::{
-    AnonymousOn, AuthenticatePolicy, BasicCredential, CertificateMatch, Consumer, Kind, Name, PasswordHash,
+    AnonymousOn, AuthenticatePolicy, BasicCredential, CertificateMatch, Consumer, Kind, MtlsPolicy, Name, PasswordHash,
 };
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -88,6 +88,15 @@ fn method(findings: &mut Findings<'_>, path: String, name: &Name, again: bool) {
         findings.problem(ProblemCode::Conflict, path, format!("\"{name}\" ({kind}) does not find out who calls"), help);
     } else if again {
         findings.problem(ProblemCode::Duplicate, path, format!("\"{name}\" stands here twice"), "name it once");
+    }
+}
+
+/// One `mtls`: somebody has to ask for the certificate.
+pub(super) fn mtls(findings: &mut Findings<'_>, path: &str, policy: &MtlsPolicy) {
+    realm(findings, path, &policy.realm);
+    if findings.model.listeners.values().all(|listener| listener.client_certificates.is_none()) {
+        let help = "write client_certificates = { ca = \"clients.pem\" } at an https listener";
+        findings.warn(ProblemCode::Conflict, path, "no listener asks clients for a certificate", help);
     }
 }
 
@@ -218,3 +227,7 @@ fn certificate(findings: &mut Findings<'_>, path: &str, shown: &CertificateMatch
         }
     }
 }
+
+#[cfg(test)]
+#[path = "identity_tests.rs"]
+mod tests;

@@ -43,7 +43,7 @@ mod traffic;
 
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
-pub use key::KEYS_LISTED_MAX;
+pub use key::{KEYS_LISTED_MAX, Rotated};
 pub use keyring::Keyring;
 pub use lock::Held;
 pub use password::{PASSWORDS_NEW_MAX, hash_password};

@@ -149,6 +149,15 @@ pub struct IssuedKey {
     pub key: KeyInfo,
 }
 
+/// A key in place of another: the only time its secret is shown, and until when the other still holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RotatedKey {
+    pub secret: String,
+    pub key: KeyInfo,
+    /// The key before it, with the time at which it ends.
+    pub replaced: KeyInfo,
+}
+
 /// A key as it can be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyInfo {

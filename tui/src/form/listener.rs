@@ -111,6 +111,31 @@ const BY_PROTOCOL: &[Doc] = &[
 
 const CLIENTS: &[Doc] = &[
     Doc::new(
+        "client_certificates.ca",
+        "client CA",
+        Entry::Text,
+        "For https: a PEM file of the authorities whose client certificates are asked for.",
+    )
+    .unit("absolute path on the machine of the daemon")
+    .default("empty: no certificate is asked for")
+    .example("/etc/weirgate/clients.pem"),
+    Doc::new(
+        "client_certificates.required",
+        "required",
+        Entry::Flag,
+        "Refuse a connection without a certificate; otherwise mtls policies decide.",
+    )
+    .default("yes"),
+    Doc::new(
+        "client_certificates.crl",
+        "revoked",
+        Entry::Text,
+        "A PEM file with lists of revoked client certificates.",
+    )
+    .unit("absolute path on the machine of the daemon")
+    .default("empty: none is revoked")
+    .example("/etc/weirgate/revoked.pem"),
+    Doc::new(
         "trusted_proxies",
         "trusted",
         Entry::List,
