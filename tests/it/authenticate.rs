@@ -82,8 +82,6 @@ fn a_password_opens_and_stays_here() {
     gateway.apply(&door("\"staff\"", &origin).replace(PASSWORD, "another good password"));
     assert_eq!(gateway.ask(&with(&basic("ana", PASSWORD))).status, 401);
     assert_eq!(gateway.ask(&with(&basic("ana", "another good password"))).status, 200);
-    let record = gateway.failure("password-wrong");
-    assert!(!format!("{record:?}").contains("battery"), "{record:?}");
 }
 
 #[test]

@@ -208,7 +208,8 @@ fn certificate(findings: &mut Findings<'_>, path: &str, shown: &CertificateMatch
             Some(format!("fingerprint {}", digits.to_ascii_lowercase()))
         }
         CertificateMatch::Subject(text) => {
-            let parts = text.split(',').all(|part| part.contains('=') || part.ends_with('\\'));
+            // A comma after a backslash belongs to its part (RFC 4514 section 2.4).
+            let parts = text.replace("\\,", "").split(',').all(|part| part.contains('='));
             if text.len() > NAME_BYTES_MAX || !parts {
                 let help = "write the whole subject, such as \"CN=alice, O=Example\"";
                 findings.bad(format!("{path}.subject"), "this is not the subject of a certificate", help);
