@@ -67,6 +67,18 @@ pub enum Refusal {
     PasswordMissing,
     #[error("there is no such user, or it has another password")]
     PasswordWrong,
+    #[error("the signature does not cover all that it must, or has no nonce")]
+    SignatureIncomplete,
+    #[error("the request is not signed")]
+    SignatureMissing,
+    #[error("a signature with this nonce was used before")]
+    SignatureReplayed,
+    #[error("the signature is too old, of the future, or has expired")]
+    SignatureStale,
+    #[error("no signature is by a key that is known, for this purpose")]
+    SignatureUnknown,
+    #[error("the signature is wrong")]
+    SignatureWrong,
     #[error("the credentials of the request belong to two consumers")]
     TwoConsumers,
 }
@@ -80,6 +92,12 @@ impl Refusal {
             Self::NoCredentials => (401, "no-credentials", "No credentials found in request"),
             Self::PasswordMissing => (401, "password-missing", "No user and password found in request"),
             Self::PasswordWrong => (401, "password-wrong", "Invalid user or password"),
+            Self::SignatureIncomplete => (401, "signature-incomplete", "The signature does not cover enough"),
+            Self::SignatureMissing => (401, "signature-missing", "The request is not signed"),
+            Self::SignatureReplayed => (401, "signature-replayed", "The signature was used before"),
+            Self::SignatureStale => (401, "signature-stale", "The signature is not current"),
+            Self::SignatureUnknown => (401, "signature-unknown", "Unknown signing key"),
+            Self::SignatureWrong => (401, "signature-wrong", "Invalid signature"),
             Self::TwoConsumers => (403, "two-consumers", "The credentials do not belong together"),
         };
         facts(status, Blame::Client, Retry::Never, token, title)
@@ -125,6 +143,8 @@ pub enum Fault {
     /// Each line of the challenge is one of a method that would do.
     #[error("policy {policy}: {refusal}")]
     Unauthenticated { policy: Arc<str>, refusal: Refusal, challenge: Arc<str> },
+    #[error("policy {policy}: as many nonces are remembered as may be")]
+    NoncesFull { policy: Arc<str> },
     #[error("policy {policy}: too many passwords wait to be checked")]
     PasswordsFull { policy: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
@@ -247,6 +267,7 @@ impl Fault {
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
             Self::Unauthenticated { refusal, .. } => refusal.facts(),
+            Self::NoncesFull { .. } => facts(503, Operator, Never, "nonces-full", "Service unavailable"),
             Self::PasswordsFull { .. } => facts(503, Operator, Never, "passwords-full", "Service unavailable"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),

@@ -40,6 +40,7 @@ pub use authenticate::any_of::AnyOf;
 pub use authenticate::api_key::ApiKey;
 pub use authenticate::basic::Basic;
 pub use authenticate::mtls::Mtls;
+pub use authenticate::signature::HttpSignature;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_certificate, is_identity, strip_identity};
@@ -72,6 +73,7 @@ pub enum Policy {
     AnyOf(AnyOf),
     ApiKey(ApiKey),
     Basic(Basic),
+    HttpSignature(HttpSignature),
     Mtls(Mtls),
     RateLimit(RateLimit),
     ReplyHeaders(Edits),
@@ -123,6 +125,7 @@ impl Policy {
             Self::AnyOf(policy) => &policy.name,
             Self::ApiKey(policy) => &policy.name,
             Self::Basic(policy) => &policy.name,
+            Self::HttpSignature(policy) => &policy.name,
             Self::Mtls(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
@@ -132,7 +135,9 @@ impl Policy {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::AnyOf(_) | Self::ApiKey(_) | Self::Basic(_) | Self::Mtls(_) => Phase::Authenticate,
+            Self::AnyOf(_) | Self::ApiKey(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_) => {
+                Phase::Authenticate
+            }
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
             Self::RateLimit(_) => Phase::Limit,
             Self::ReplyHeaders(_) => Phase::Reply,
@@ -151,7 +156,7 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
     while let Some(policy) = policies.get(steps.next) {
         let at = steps.next;
         let verdict = match policy {
-            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => {
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
                 authenticate::check(policy, at, request, steps)?
             }
             Policy::RateLimit(_) => limit(policies, at, request, steps)?,
@@ -172,7 +177,7 @@ pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
     for policy in policies {
         match policy {
             Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => {}
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {}
             Policy::RateLimit(_) | Policy::RequestHeaders(_) => {}
         }
     }
@@ -219,7 +224,7 @@ fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
 fn limit_of(policy: &Policy) -> Option<&RateLimit> {
     match policy {
         Policy::RateLimit(limit) => Some(limit),
-        Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => None,
+        Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => None,
         Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
     }
 }
@@ -241,7 +246,7 @@ pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<Str
     let mut phrases = Vec::new();
     for (at, policy) in policies.iter().enumerate() {
         let outcome = match policy {
-            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => {
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
                 authenticate::explain(policy, at, policies, request)
             }
             Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {

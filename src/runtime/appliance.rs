@@ -135,7 +135,7 @@ impl Gateway {
             overrides: overrides::Overrides::restored(remembered.overrides),
             learned: remembered.traffic.learned,
         };
-        let directory = state.consumers.adopt(&Model::default(), &observer.meters);
+        let directory = state.consumers.adopt(&Model::default(), &observer.meters, &*remembered.private_keys);
         let nothing = Arc::new(Snapshot::empty());
         let shared = Arc::new(Shared::new(Arc::clone(&nothing), Arc::new(directory), Arc::clone(&observer)));
         let workers = Workers::start(worker_count, &shared)?;

@@ -326,3 +326,61 @@ fn what_cannot_verify_a_client_is_refused_by_name() {
     let problems = gateway.refused(&text);
     assert!(problems.iter().any(|problem| problem.path == "listeners.web.client_certificates"), "{problems:?}");
 }
+
+#[test]
+fn a_signed_request_is_known_and_counts_once() {
+    let origin = Origin::plain();
+    let mine = "[policies.signed.http_signature]\n[consumers.ana]\n\
+                signing_keys = [{ id = \"ana-1\", algorithm = \"hmac-sha256\", secret = \"a shared secret of ana\" }]\n";
+    let gateway = Running::start(&door("\"signed\"", &origin).replace("[consumers.ana]\n", mine));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"a shared secret of ana");
+    let now_s = weirgate::clock::wall_ms() / 1000;
+    let sign = |created: i64, nonce: &str| {
+        let params = format!(
+            "(\"@method\" \"@authority\" \"@path\" \"@query\" \"x-order\");created={created};keyid=\"ana-1\";nonce=\"{nonce}\""
+        );
+        let base = format!(
+            "\"@method\": GET\n\"@authority\": a\n\"@path\": /orders\n\"@query\": ?n=1\n\"x-order\": 7, 8\n\
+             \"@signature-params\": {params}"
+        );
+        let tag = aws_lc_rs::hmac::sign(&key, base.as_bytes());
+        let signature = base64::engine::general_purpose::STANDARD.encode(tag.as_ref());
+        format!("Signature-Input: s={params}\r\nSignature: s=:{signature}:\r\n")
+    };
+    let ask = |target: &str, order: &str, signature: &str| {
+        gateway.ask(&format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-Order: {order}\r\nX-Order: 8\r\n{signature}\r\n"))
+    };
+    assert_eq!(ask("/orders?n=1", "7", &sign(now_s, "one")).status, 200);
+    assert_eq!(origin.field("x-consumer-username"), ["ana"]);
+    for (row, target, order, signature, token) in [
+        ("again", "/orders?n=1", "7", sign(now_s, "one"), "signature-replayed"),
+        ("another path", "/admin?n=1", "7", sign(now_s, "two"), "signature-wrong"),
+        ("another query", "/orders?n=2", "7", sign(now_s, "three"), "signature-wrong"),
+        ("another field", "/orders?n=1", "9", sign(now_s, "four"), "signature-wrong"),
+        ("old", "/orders?n=1", "7", sign(now_s - 1_000, "five"), "signature-stale"),
+        ("none", "/orders?n=1", "7", String::new(), "signature-missing"),
+    ] {
+        let reply = ask(target, order, &signature);
+        assert_eq!(reply.status, 401, "row {row}");
+        assert!(reply.text().contains(token), "row {row}: {}", reply.text());
+        assert_eq!(reply.one("www-authenticate"), "Signature realm=\"weirgate\"", "row {row}");
+    }
+    // A nonce that was used up stays so over a change.
+    gateway.apply(
+        &door("\"signed\"", &origin)
+            .replace("[consumers.ana]\n", &mine.replace("[policies.signed", "[consumers.more]\n[policies.signed")),
+    );
+    assert_eq!(ask("/orders?n=1", "7", &sign(now_s, "one")).status, 401);
+    assert_eq!(ask("/orders?n=1", "7", &sign(now_s, "new")).status, 200);
+}
+
+#[test]
+fn a_key_that_cannot_verify_is_refused_by_name() {
+    let origin = Origin::plain();
+    let gateway = Running::start(&door("\"partner-key\"", &origin));
+    let keys =
+        "signing_keys = [{ id = \"k\", algorithm = \"ed25519\", public_key = \"-----BEGIN PUBLIC KEY-----\" }]\n";
+    let problems = gateway
+        .refused(&door("\"partner-key\"", &origin).replace("[consumers.ana]\n", &format!("[consumers.ana]\n{keys}")));
+    assert!(problems.iter().any(|problem| problem.path == "consumers.ana.signing_keys[0]"), "{problems:?}");
+}

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use weirgate_store::model::{self, AuthenticatePolicy, BasicPolicy, MtlsPolicy, Name};
+use weirgate_store::model::{self, AuthenticatePolicy, BasicPolicy, HttpSignaturePolicy, MtlsPolicy, Name};
 
 use super::policy::{Named, all};
 use crate::config::problems::Problems;
 use crate::policy::authenticate::any_of::AnonymousOn;
+use crate::policy::authenticate::signature::{HttpSignatureSpec, Nonce};
 use crate::policy::authenticate::{basic, mtls};
-use crate::policy::{AnyOf, Basic, Mtls, Policy};
+use crate::policy::{AnyOf, Basic, HttpSignature, Mtls, Policy};
 
 pub(super) fn authenticate(
     name: Arc<str>,
@@ -47,4 +48,15 @@ pub(super) fn basic(name: Arc<str>, policy: &BasicPolicy) -> Policy {
 pub(super) fn mtls(name: Arc<str>, policy: &MtlsPolicy) -> Policy {
     let forward = if policy.forward { mtls::Forward::Yes } else { mtls::Forward::No };
     Policy::Mtls(Mtls::new(name, &policy.realm, forward))
+}
+
+pub(super) fn http_signature(name: Arc<str>, policy: &HttpSignaturePolicy) -> Policy {
+    let spec = HttpSignatureSpec {
+        components: policy.components.clone(),
+        max_age: policy.max_age.0,
+        tag: policy.tag.clone(),
+        nonce: if policy.nonce { Nonce::Required } else { Nonce::Optional },
+        realm: policy.realm.clone(),
+    };
+    Policy::HttpSignature(HttpSignature::new(name, &spec))
 }

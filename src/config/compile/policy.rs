@@ -77,6 +77,7 @@ fn one(
     let compiled = match policy {
         model::Policy::Authenticate(policy) => return authenticate::authenticate(name, policy, path, named, problems),
         model::Policy::Basic(policy) => Some(authenticate::basic(name, policy)),
+        model::Policy::HttpSignature(policy) => Some(authenticate::http_signature(name, policy)),
         model::Policy::Mtls(policy) => Some(authenticate::mtls(name, policy)),
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
         model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),

@@ -23,6 +23,8 @@ pub mod passwords;
 
 pub mod proofs;
 
+pub mod signature;
+
 mod presented;
 
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub(super) fn check(
         Policy::AnyOf(policy) => policy.check(at, request, steps),
         Policy::ApiKey(policy) => policy.check(at, request),
         Policy::Basic(policy) => policy.check(at, request, steps),
+        Policy::HttpSignature(policy) => policy.check(at, request),
         Policy::Mtls(policy) => policy.check(at, request),
         Policy::RateLimit(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => Ok(Verdict::Continue),
     }
@@ -49,6 +52,7 @@ fn presents(policy: &Policy, request: &Request<'_>) -> bool {
     match policy {
         Policy::ApiKey(policy) => policy.presents(request),
         Policy::Basic(_) => basic::presents(&request.head.fields),
+        Policy::HttpSignature(_) => signature::presents(&request.head.fields),
         Policy::Mtls(_) => request.client.certificate.is_some(),
         Policy::AnyOf(_) | Policy::RateLimit(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => false,
     }
@@ -60,6 +64,7 @@ pub fn challenge(policy: &Policy) -> Option<&Arc<str>> {
         Policy::AnyOf(policy) => Some(policy.challenges()),
         Policy::ApiKey(policy) => Some(policy.challenge()),
         Policy::Basic(policy) => Some(policy.challenge()),
+        Policy::HttpSignature(policy) => Some(policy.challenge()),
         Policy::Mtls(policy) => Some(policy.challenge()),
         Policy::RateLimit(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
     }

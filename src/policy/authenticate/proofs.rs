@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::passwords::Passwords;
+use super::signature::key::SigningKey;
+use super::signature::nonces::Nonces;
 use crate::exchange::ClientCertificate;
 
 /// All proofs of all consumers. Numbers are those of [`Consumer::id`](crate::policy::Consumer::id).
@@ -14,6 +16,10 @@ use crate::exchange::ClientCertificate;
 pub struct Proofs {
     pub passwords: Arc<Passwords>,
     pub certificates: Certificates,
+    /// By the id that signatures name.
+    pub signing_keys: HashMap<Box<str>, (SigningKey, u32)>,
+    /// Those that signatures used up; they outlive a change.
+    pub nonces: Arc<Nonces>,
     /// Consumers by name.
     pub names: HashMap<Arc<str>, u32>,
 }

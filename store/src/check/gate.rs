@@ -55,6 +55,7 @@ pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
         Policy::Authenticate(found) => identity::authenticate(findings, &format!("{path}.authenticate"), found),
         Policy::Basic(found) => identity::realm(findings, &format!("{path}.basic"), &found.realm),
+        Policy::HttpSignature(found) => identity::http_signature(findings, &format!("{path}.http_signature"), found),
         Policy::Mtls(found) => identity::mtls(findings, &format!("{path}.mtls"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),

@@ -4,8 +4,11 @@
 use std::collections::HashMap;
 
 use super::Findings;
+use super::listen::not_zero;
+use super::spelling::{is_framing, is_token};
 use crate::model::{
-    AnonymousOn, AuthenticatePolicy, BasicCredential, CertificateMatch, Consumer, Kind, MtlsPolicy, Name, PasswordHash,
+    AnonymousOn, AuthenticatePolicy, BasicCredential, CertificateMatch, Consumer, HttpSignaturePolicy, Kind,
+    MtlsPolicy, Name, PEM, PasswordHash, STORED, SignatureAlgorithm, SigningKey,
 };
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -21,6 +24,15 @@ const BASIC_BYTES_MAX: usize = 256;
 
 /// Most users, and most certificates, of one consumer.
 const PROOFS_MAX: usize = 1_000;
+
+/// Shortest shared secret of signatures.
+const SECRET_BYTES_MIN: usize = 16;
+
+/// Most components that a signature must cover.
+const COMPONENTS_MAX: usize = 64;
+
+/// Components that are no fields (RFC 9421 section 2.2).
+const DERIVED: [&str; 7] = ["@method", "@authority", "@scheme", "@target-uri", "@request-target", "@path", "@query"];
 
 /// Longest subject or alternative name.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -120,6 +132,11 @@ pub(super) fn consumers(findings: &mut Findings<'_>) {
             basic(findings, &path, credential);
             owned(findings, &mut owners, name, path, format!("user \"{}\"", credential.user.escape_debug()));
         }
+        for (index, key) in consumer.signing_keys.iter().enumerate() {
+            let path = at(&format!("signing_keys[{index}]"));
+            signing_key(findings, &path, key);
+            owned(findings, &mut owners, name, path, format!("signing key \"{}\"", key.id.escape_debug()));
+        }
         for (index, shown) in consumer.certificates.iter().enumerate() {
             let path = at(&format!("certificates[{index}]"));
             if let Some(identity) = certificate(findings, &path, shown) {
@@ -130,7 +147,11 @@ pub(super) fn consumers(findings: &mut Findings<'_>) {
 }
 
 fn bounded(findings: &mut Findings<'_>, name: &Name, consumer: &Consumer) {
-    for (field, count) in [("basic", consumer.basic.len()), ("certificates", consumer.certificates.len())] {
+    for (field, count) in [
+        ("basic", consumer.basic.len()),
+        ("certificates", consumer.certificates.len()),
+        ("signing_keys", consumer.signing_keys.len()),
+    ] {
         if count > PROOFS_MAX {
             let path = format!("consumers.{}.{field}", quoted(name.as_str()));
             findings.bad(path, format!("{count} of them"), format!("at most {PROOFS_MAX} for one consumer"));
@@ -191,6 +212,59 @@ fn basic(findings: &mut Findings<'_>, path: &str, credential: &BasicCredential) 
                 let message = format!("this is no hash of a password that can be used: {why}");
                 findings.bad(format!("{path}.hash"), message, "write the password, and let apply make the hash");
             }
+        }
+    }
+}
+
+fn signing_key(findings: &mut Findings<'_>, path: &str, key: &SigningKey) {
+    let visible = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if key.id.is_empty() || key.id.len() > NAME_BYTES_MAX || !visible(&key.id) {
+        let message = "the id of a key is visible ASCII and not empty";
+        findings.bad(format!("{path}.id"), message, "write the keyid that its signatures name");
+    }
+    let is_shared = key.algorithm == SignatureAlgorithm::HmacSha256;
+    let (field, other, wanted) =
+        if is_shared { ("secret", &key.public_key, &key.secret) } else { ("public_key", &key.secret, &key.public_key) };
+    if other.is_some() {
+        let help = "hmac-sha256 has a secret, all others have a public_key";
+        findings.problem(ProblemCode::Conflict, path, format!("this algorithm uses a {field} only"), help);
+    }
+    match wanted.as_deref() {
+        None => {
+            let help = "hmac-sha256 has a secret, all others have a public_key";
+            findings.problem(ProblemCode::MissingField, format!("{path}.{field}"), "the key is missing", help);
+        }
+        Some(text) if is_shared && text.len() < SECRET_BYTES_MIN && !text.starts_with(STORED) => {
+            let message = format!("a secret has at least {SECRET_BYTES_MIN} bytes");
+            findings.bad(format!("{path}.secret"), message, "use a long random one: `openssl rand -base64 32`");
+        }
+        Some(text) if !is_shared && !text.trim_start().starts_with(PEM) => {
+            let message = "this is not PEM text";
+            findings.bad(format!("{path}.public_key"), message, "write the text from -----BEGIN PUBLIC KEY----- on");
+        }
+        Some(_) => {}
+    }
+}
+
+/// One `http_signature`.
+pub(super) fn http_signature(findings: &mut Findings<'_>, path: &str, policy: &HttpSignaturePolicy) {
+    realm(findings, path, &policy.realm);
+    not_zero(findings, || format!("{path}.max_age"), policy.max_age);
+    if policy.components.len() > COMPONENTS_MAX {
+        findings.bad(format!("{path}.components"), "too many components", format!("at most {COMPONENTS_MAX}"));
+    }
+    for (index, component) in policy.components.iter().enumerate() {
+        let at = || format!("{path}.components[{index}]");
+        let is_field = is_token(component) && !component.bytes().any(|byte| byte.is_ascii_uppercase());
+        if component == "content-length" || (is_framing(component) && component != "host") {
+            let message = format!("\"{component}\" frames the message and is not there to be compared");
+            findings.bad(at(), message, "leave it out");
+        } else if component == "content-digest" {
+            let message = "nobody here compares a body with its digest yet, so this would promise too much";
+            findings.problem(ProblemCode::NotSupported, at(), message, "leave it out, and have the endpoint check it");
+        } else if !DERIVED.contains(&component.as_str()) && !is_field {
+            let help = format!("write a field name in lower case, or one of {}", DERIVED.join(", "));
+            findings.bad(at(), format!("\"{}\" is not a component", component.escape_debug()), help);
         }
     }
 }

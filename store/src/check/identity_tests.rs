@@ -80,6 +80,36 @@ fn proofs_of_consumers() {
 }
 
 #[test]
+fn signatures_and_their_keys() {
+    let policy = |text: &str, want: &[(ProblemCode, &str)]| {
+        check(&format!("[policies.t]\nhttp_signature = {{ {text} }}\n"), want);
+    };
+    policy("", &[]);
+    policy("components = [\"@target-uri\", \"content-type\"], max_age = \"1m\", tag = \"shop\", nonce = true", &[]);
+    let first = "policies.t.http_signature.components[0]";
+    for bad in ["@status", "Date", "", "content-length", "connection"] {
+        policy(&format!("components = [\"{bad}\"]"), &[(BadValue, first)]);
+    }
+    policy("components = [\"content-digest\"]", &[(ProblemCode::NotSupported, first)]);
+    policy("max_age = \"0s\"", &[(BadValue, "policies.t.http_signature.max_age")]);
+    let key = |text: &str, want: &[(ProblemCode, &str)]| {
+        check(&format!("[policies.t.basic]\n[consumers.c]\nsigning_keys = [{{ {text} }}]\n"), want);
+    };
+    let at = "consumers.c.signing_keys[0]";
+    let under = |field: &str| format!("{at}.{field}");
+    key("id = \"k\", algorithm = \"hmac-sha256\", secret = \"0123456789abcdef\"", &[]);
+    key("id = \"k\", algorithm = \"ed25519\", public_key = \"-----BEGIN PUBLIC KEY-----\"", &[]);
+    key("id = \"k\", algorithm = \"hmac-sha256\", secret = \"short\"", &[(BadValue, &under("secret"))]);
+    key("id = \"k\", algorithm = \"ed25519\", public_key = \"key.pem\"", &[(BadValue, &under("public_key"))]);
+    key("id = \"k\", algorithm = \"ed25519\"", &[(MissingField, &under("public_key"))]);
+    key("id = \"\", algorithm = \"hmac-sha256\", secret = \"0123456789abcdef\"", &[(BadValue, &under("id"))]);
+    key(
+        "id = \"k\", algorithm = \"hmac-sha256\", secret = \"0123456789abcdef\", public_key = \"x\"",
+        &[(Conflict, at)],
+    );
+}
+
+#[test]
 fn certificates_are_asked_for_where_they_can_be_shown() {
     let plain = "[policies.t.basic]\n[listeners.plain]\naddress = \"127.0.0.1:2\"\nprotocol = \"http\"\n";
     check(

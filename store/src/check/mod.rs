@@ -165,7 +165,7 @@ fn named_methods(model: &Model) -> impl Iterator<Item = &Name> {
     });
     model.policies.values().chain(inline).flat_map(|policy| match policy {
         Policy::Authenticate(policy) => policy.any_of.iter().chain(&policy.all_of),
-        Policy::ApiKey(_) | Policy::Basic(_) | Policy::Mtls(_) => [].iter().chain(&[]),
+        Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => [].iter().chain(&[]),
         Policy::RateLimit(_) | Policy::RequestHeaders(_) | Policy::ReplyHeaders(_) => [].iter().chain(&[]),
     })
 }

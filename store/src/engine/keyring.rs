@@ -91,6 +91,7 @@ impl Keyring {
             self.seal_api_key(key);
         }
         let mut problems = self.seal_passwords(model);
+        problems.extend(self.seal_signing_keys(model));
         for (name, certificate) in &mut model.certificates {
             let pem = certificate.key.0.trim_start();
             if !pem.starts_with(PEM) {
@@ -106,6 +107,28 @@ impl Keyring {
                     line: None,
                     column: None,
                 }),
+            }
+        }
+        problems
+    }
+
+    /// Puts shared secrets of signatures into the state directory, where private keys are: they have to be known again.
+    fn seal_signing_keys(&self, model: &mut Model) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (name, consumer) in &mut model.consumers {
+            for (index, key) in consumer.signing_keys.iter_mut().enumerate() {
+                let Some(secret) = key.secret.as_mut().filter(|secret| !secret.starts_with(STORED)) else { continue };
+                match self.keep_private_key(secret) {
+                    Ok(fingerprint) => *secret = format!("{STORED}{fingerprint}"),
+                    Err(error) => problems.push(Problem {
+                        code: ProblemCode::Environment,
+                        path: format!("consumers.{}.signing_keys[{index}].secret", quoted(name.as_str())),
+                        message: format!("the secret cannot be kept: {error}"),
+                        help: Some("see that the state directory can be written and has room".to_owned()),
+                        line: None,
+                        column: None,
+                    }),
+                }
             }
         }
         problems

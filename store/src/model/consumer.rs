@@ -22,6 +22,9 @@ pub struct Consumer {
     /// What a client certificate of its shows, for `mtls`; one of them is enough.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateMatch>,
+    /// Keys that it signs requests with, for `http_signature`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signing_keys: Vec<SigningKey>,
     /// How much its requests wait when an upstream has a queue: 0 goes first, 7 last; that of the route if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urgency: Option<u8>,
@@ -45,6 +48,44 @@ impl std::fmt::Debug for BasicCredential {
     /// Never prints a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "BasicCredential({})", self.user)
+    }
+}
+
+/// A key that requests are signed with: a shared `secret`, or the `public_key` of a pair.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SigningKey {
+    /// The `keyid` of its signatures; unique over all consumers.
+    pub id: String,
+    pub algorithm: SignatureAlgorithm,
+    /// For `hmac-sha256`: the secret itself, `base64:…`, or `stored:FINGERPRINT` once it has been applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// For all others: a public key as PEM text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+}
+
+/// How a signature is made (RFC 9421 section 3.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SignatureAlgorithm {
+    #[serde(rename = "ecdsa-p256-sha256")]
+    EcdsaP256Sha256,
+    #[serde(rename = "ed25519")]
+    Ed25519,
+    #[default]
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    #[serde(rename = "rsa-pss-sha512")]
+    RsaPssSha512,
+    #[serde(rename = "rsa-v1_5-sha256")]
+    RsaV15Sha256,
+}
+
+impl std::fmt::Debug for SigningKey {
+    /// Never prints a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKey({})", self.id)
     }
 }
 

@@ -31,13 +31,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
-pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer};
+pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer, SignatureAlgorithm, SigningKey};
 pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
 pub use password::PasswordHash;
 pub use policy::{
-    AnonymousOn, ApiKeyPolicy, AuthenticatePolicy, BasicPolicy, FieldEdits, LimitKey, MtlsPolicy, Policy, PolicyRef,
-    RESERVED_FIELDS, RateLimitPolicy,
+    AnonymousOn, ApiKeyPolicy, AuthenticatePolicy, BasicPolicy, FieldEdits, HttpSignaturePolicy, LimitKey, MtlsPolicy,
+    Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy,
 };
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,

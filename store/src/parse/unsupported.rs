@@ -69,11 +69,10 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_KNOWN: [&str; 7] =
-    ["api_key", "authenticate", "basic", "mtls", "rate_limit", "request_headers", "reply_headers"];
+const POLICIES_KNOWN: [&str; 8] =
+    ["api_key", "authenticate", "basic", "http_signature", "mtls", "rate_limit", "request_headers", "reply_headers"];
 
-const POLICIES_NOW: &str =
-    "leave it out; these work: api_key, authenticate, basic, mtls, rate_limit, request_headers, reply_headers";
+const POLICIES_NOW: &str = "leave it out; these work: api_key, authenticate, basic, http_signature, mtls, rate_limit, request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {

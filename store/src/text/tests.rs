@@ -277,11 +277,15 @@ fn policy() -> impl Strategy<Value = Policy> {
         |(any_of, all_of, anonymous, anonymous_on)| AuthenticatePolicy { any_of, all_of, anonymous, anonymous_on },
     );
     let basic = (text(), any::<bool>()).prop_map(|(realm, hide)| BasicPolicy { realm, hide });
+    let signature = (vec(text(), 0..3), span(), option::of(text()), any::<bool>(), text()).prop_map(
+        |(components, max_age, tag, nonce, realm)| HttpSignaturePolicy { components, max_age, tag, nonce, realm },
+    );
     let mtls = (text(), any::<bool>()).prop_map(|(realm, forward)| MtlsPolicy { forward, realm });
     prop_oneof![
         authenticate.prop_map(Policy::Authenticate),
         basic.prop_map(Policy::Basic),
         mtls.prop_map(Policy::Mtls),
+        signature.prop_map(Policy::HttpSignature),
         key.prop_map(Policy::ApiKey),
         limit.prop_map(Policy::RateLimit),
         edits().prop_map(Policy::RequestHeaders),

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{default_realm, is_default_realm, yes};
-use crate::model::Name;
 use crate::model::listener::is_default;
+use crate::model::{Name, Span};
 
 /// Which of several policies a caller has to pass: one list of names of policies that authenticate.
 ///
@@ -64,4 +64,48 @@ pub struct MtlsPolicy {
     /// Named in the challenge of a 401.
     #[serde(default = "default_realm", skip_serializing_if = "is_default_realm")]
     pub realm: String,
+}
+
+/// A request that is signed (RFC 9421) by one of `signing_keys` of a consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSignaturePolicy {
+    /// Components that a signature must cover, such as `@method`, `@target-uri` or `content-type`.
+    #[serde(skip_serializing_if = "is_default_components")]
+    pub components: Vec<String>,
+    /// For how long after it was made a signature holds.
+    #[serde(skip_serializing_if = "is_default_age")]
+    pub max_age: Span,
+    /// What a signature must say that it is for; anything if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Every signature must have a nonce. One that has a nonce counts once in any case.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nonce: bool,
+    /// Named in the challenge of a 401.
+    #[serde(skip_serializing_if = "is_default_realm")]
+    pub realm: String,
+}
+
+impl Default for HttpSignaturePolicy {
+    fn default() -> Self {
+        let (components, max_age) = (default_components(), default_age());
+        Self { components, max_age, tag: None, nonce: false, realm: default_realm() }
+    }
+}
+
+fn default_components() -> Vec<String> {
+    ["@method", "@authority", "@path", "@query"].map(str::to_owned).to_vec()
+}
+
+fn is_default_components(components: &[String]) -> bool {
+    components == default_components()
+}
+
+fn default_age() -> Span {
+    Span::seconds(300)
+}
+
+fn is_default_age(age: &Span) -> bool {
+    *age == default_age()
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use authenticate::{AnonymousOn, AuthenticatePolicy, BasicPolicy, MtlsPolicy};
+pub use authenticate::{AnonymousOn, AuthenticatePolicy, BasicPolicy, HttpSignaturePolicy, MtlsPolicy};
 
 use super::unit::only;
 use super::{Name, Rate};
@@ -23,6 +23,8 @@ pub enum Policy {
     Authenticate(AuthenticatePolicy),
     /// The caller proves it by a password.
     Basic(BasicPolicy),
+    /// The caller proves it by a signature over the request.
+    HttpSignature(HttpSignaturePolicy),
     /// The caller proves it by a client certificate.
     Mtls(MtlsPolicy),
     /// No more than so many requests in a time.
@@ -40,6 +42,7 @@ impl Policy {
             Self::ApiKey(_) => "api_key",
             Self::Authenticate(_) => "authenticate",
             Self::Basic(_) => "basic",
+            Self::HttpSignature(_) => "http_signature",
             Self::Mtls(_) => "mtls",
             Self::RateLimit(_) => "rate_limit",
             Self::RequestHeaders(_) => "request_headers",
@@ -50,7 +53,7 @@ impl Policy {
     /// Whether it finds out who calls.
     pub fn authenticates(&self) -> bool {
         match self {
-            Self::ApiKey(_) | Self::Authenticate(_) | Self::Basic(_) | Self::Mtls(_) => true,
+            Self::ApiKey(_) | Self::Authenticate(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_) => true,
             Self::RateLimit(_) | Self::RequestHeaders(_) | Self::ReplyHeaders(_) => false,
         }
     }
