@@ -150,6 +150,9 @@ fn a_full_endpoint_lends_its_client_out() {
     let gateway = Running::start(&config(&[home.address(), other.address()], &limits));
     let first = (0..10).map(|_| gateway.get("/")).find(|reply| reply.text() == "home").expect("it has its turn");
     let cookie = set_cookie(&first);
+    crate::support::wait_until("nobody is there", || {
+        gateway.gateway.upstreams()[0].endpoints.iter().all(|endpoint| endpoint.in_flight == 0)
+    });
     let mut busy = gateway.connect();
     busy.say(format!("GET /hold HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n"));
     crate::support::wait_until("it is full", || is_held.load(std::sync::atomic::Ordering::SeqCst));
