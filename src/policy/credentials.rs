@@ -13,6 +13,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::Consumer;
 use super::authenticate::proofs::Proofs;
+use super::last_used::LastUsed;
 
 /// A keyed hash of an API key.
 pub type Hash = [u8; 32];
@@ -57,6 +58,7 @@ pub struct Credentials {
     base: Arc<Base>,
     overlay: Arc<[CredentialChange]>,
     proofs: Arc<Proofs>,
+    used: Arc<LastUsed>,
 }
 
 impl fmt::Debug for Credentials {
@@ -85,12 +87,22 @@ impl Credentials {
         credentials: impl Iterator<Item = Credential>,
     ) -> Self {
         let base = Arc::new(Base::build(credentials.collect()));
-        Self { secret, consumers, base, overlay: Arc::new([]), proofs: Arc::default() }
+        Self { secret, consumers, base, overlay: Arc::new([]), proofs: Arc::default(), used: Arc::new(LastUsed::new()) }
     }
 
     /// The same keys over another list of consumers; an index that is `None` there no longer opens anything.
     pub fn with_consumers(&self, consumers: Arc<[Option<Arc<Consumer>>]>) -> Self {
         Self { consumers, ..self.clone() }
+    }
+
+    /// The same keys for one who only asks what would happen: no use of them is noted.
+    pub fn unobserved(&self) -> Self {
+        Self { used: Arc::default(), ..self.clone() }
+    }
+
+    /// When keys were used.
+    pub fn used(&self) -> &LastUsed {
+        &self.used
     }
 
     /// The same keys beside other proofs.
@@ -153,7 +165,9 @@ impl Credentials {
         if credential.expires_s != 0 && now_s >= i64::from(credential.expires_s) {
             return None;
         }
-        self.consumers.get(credential.consumer as usize)?.as_ref()
+        let consumer = self.consumers.get(credential.consumer as usize)?.as_ref()?;
+        self.used.note(hash, now_s);
+        Some(consumer)
     }
 }
 

@@ -25,6 +25,8 @@ pub mod headers;
 
 mod identity;
 
+pub mod last_used;
+
 mod mistake;
 
 pub mod note;

@@ -191,6 +191,11 @@ impl Gateway {
         self.shared.set_directory(Arc::new(directory));
     }
 
+    /// Keys that were used since then, by how their hashes begin, and when.
+    pub fn keys_used(&self, since_s: u32) -> Vec<(u64, u32)> {
+        self.shared.directory().credentials.used().since(since_s)
+    }
+
     /// Client connections and UDP sessions, the newest first.
     pub async fn connections(&self, wanted: Wanted) -> Vec<ConnectionInfo> {
         match &*self.workers.read().await {

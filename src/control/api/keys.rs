@@ -109,6 +109,7 @@ async fn list(State(control): State<Arc<Control>>, Named(name): Named<String>) -
     let truncated = issued.len() >= KEYS_LISTED_MAX;
     let mut keys = declared(&control, &name);
     keys.extend(issued);
+    let keys = control.store.with_used(keys).await?;
     Ok(Json(KeyList { keys, truncated }))
 }
 
@@ -311,6 +312,7 @@ fn declared(control: &Control, name: &str) -> Vec<KeyInfo> {
         expires_ms: None,
         comment: "from the configuration".to_owned(),
         declared: true,
+        last_used_ms: None,
     })
     .collect()
 }

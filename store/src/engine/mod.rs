@@ -41,6 +41,8 @@ mod timeline;
 
 mod traffic;
 
+mod used;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
 pub use key::{KEYS_LISTED_MAX, Rotated};
@@ -79,10 +81,12 @@ enum Tree {
     Canaries,
     /// Upstream and number to sessions that were learnt.
     Learned,
+    /// How the hash of a key begins to when it was used last.
+    Used,
 }
 
 impl Tree {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -95,6 +99,7 @@ impl Tree {
         Self::Timeline,
         Self::Canaries,
         Self::Learned,
+        Self::Used,
     ];
 
     fn name(self) -> &'static str {
@@ -111,6 +116,7 @@ impl Tree {
             Self::Timeline => "timeline@1",
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
+            Self::Used => "used@1",
         }
     }
 }

@@ -171,6 +171,9 @@ pub struct KeyInfo {
     pub comment: String,
     /// Whether it stands in the configuration and not in the list of issued keys.
     pub declared: bool,
+    /// When it was used last, to the minute and as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -95,7 +95,7 @@ async fn list(t: &mut Terminal<'_>, consumer: &str) -> Result<(), Failure> {
     if list.keys.is_empty() {
         return t.say(&[format!("{consumer} has no keys; `weirgate key issue {consumer}` makes one").into()]);
     }
-    let mut table = Table::new(&["ID", "PREFIX", "CREATED", "EXPIRES", "FROM", "COMMENT"]);
+    let mut table = Table::new(&["ID", "PREFIX", "CREATED", "EXPIRES", "LAST USED", "FROM", "COMMENT"]);
     let now = clock::wall_ms();
     for key in &list.keys {
         table.push(vec![
@@ -107,6 +107,7 @@ async fn list(t: &mut Terminal<'_>, consumer: &str) -> Result<(), Failure> {
                 Some(at) if at <= now => Style::Bad.of(format!("✗ {}", human::date_time(at, &t.zone))),
                 Some(at) => human::date_time(at, &t.zone).into(),
             },
+            key.last_used_ms.map_or_else(|| "-".to_owned(), |at| human::date_time(at, &t.zone)).into(),
             if key.declared { "file" } else { "issued" }.into(),
             key.comment.as_str().into(),
         ]);
