@@ -114,11 +114,11 @@ const CLIENTS: &[Doc] = &[
         "client_certificates.ca",
         "client CA",
         Entry::Text,
-        "For https: a PEM file of the authorities whose client certificates are asked for.",
+        "For https: the authorities whose client certificates are asked for.",
     )
-    .unit("absolute path on the machine of the daemon")
+    .unit("PEM text; the command line takes a file")
     .default("empty: no certificate is asked for")
-    .example("/etc/weirgate/clients.pem"),
+    .example("-----BEGIN CERTIFICATE-----…"),
     Doc::new(
         "client_certificates.required",
         "required",
@@ -126,15 +126,10 @@ const CLIENTS: &[Doc] = &[
         "Refuse a connection without a certificate; otherwise mtls policies decide.",
     )
     .default("yes"),
-    Doc::new(
-        "client_certificates.crl",
-        "revoked",
-        Entry::Text,
-        "A PEM file with lists of revoked client certificates.",
-    )
-    .unit("absolute path on the machine of the daemon")
-    .default("empty: none is revoked")
-    .example("/etc/weirgate/revoked.pem"),
+    Doc::new("client_certificates.crl", "revoked", Entry::Text, "Lists of revoked client certificates.")
+        .unit("PEM text; the command line takes a file")
+        .default("empty: none is revoked")
+        .example("-----BEGIN X509 CRL-----…"),
     Doc::new(
         "trusted_proxies",
         "trusted",
