@@ -41,23 +41,27 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::super::{Options, Store, wait};
+    use crate::wire::KeyInfo;
 
     #[test]
     fn what_was_used_is_known_after_a_restart_and_forgotten_with_its_key() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let acme = "acme".parse().expect("a name");
-        let open = || Store::open(dir.path(), Options::default()).expect("it opens");
+        let open = || Store::open(dir.path(), Options::default());
         let key = {
             let store = open();
             let issued = wait(store.issue_key(&acme, "", None, 1)).expect("it is issued");
             let id = u64::from_str_radix(&issued.key.id, 16).expect("digits");
             wait(store.put_used(vec![(id, 5), (1, 6)])).expect("it is kept");
+            store.close();
             issued.key
         };
         let store = open();
         let listed = |keys| wait(store.with_used(keys)).expect("it can be read");
-        assert_eq!(listed(vec![key.clone()])[0].last_used_ms, Some(5_000));
+        let last = |keys: Vec<KeyInfo>| keys.first().and_then(|key| key.last_used_ms);
+        assert_eq!(last(listed(vec![key.clone()])), Some(5_000));
         wait(store.revoke_key(&acme, &key.id)).expect("it is revoked");
-        assert_eq!(listed(vec![key])[0].last_used_ms, None);
+        assert_eq!(last(listed(vec![key])), None);
+        store.close();
     }
 }

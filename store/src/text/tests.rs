@@ -397,9 +397,13 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         text().prop_map(CertificateMatch::Subject),
         text().prop_map(CertificateMatch::San),
     ];
-    let proofs = (vec(key, 0..3), vec(password, 0..3), vec(certificate, 0..3));
+    let algorithm = prop_oneof![Just(SignatureAlgorithm::HmacSha256), Just(SignatureAlgorithm::RsaV15Sha256)];
+    let signing = (text(), algorithm, option::of(text()), option::of(text()))
+        .prop_map(|(id, algorithm, secret, public_key)| SigningKey { id, algorithm, secret, public_key });
+    let proofs = (vec(key, 0..3), vec(password, 0..3), vec(certificate, 0..3), vec(signing, 0..3));
     (vec(text(), 0..3), proofs, option::of(any::<u8>())).prop_map(
-        |(groups, (api_keys, basic, certificates), urgency)| Consumer {
+        |(groups, (api_keys, basic, certificates, signing_keys), urgency)| Consumer {
+            signing_keys,
             basic,
             certificates,
             groups,

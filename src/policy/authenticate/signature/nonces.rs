@@ -25,10 +25,13 @@ pub enum Use {
     Full,
 }
 
+/// Hashes of nonces, and until when each counts.
+type Shard = Mutex<HashMap<[u8; 16], i64>>;
+
 /// All of them. Only hashes are kept.
 #[derive(Debug)]
 pub struct Nonces {
-    shards: Box<[Mutex<HashMap<[u8; 16], i64>>]>,
+    shards: Box<[Shard]>,
     state: foldhash::quality::RandomState,
 }
 
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn a_nonce_counts_once_in_its_time_and_none_is_forgotten_early() {
         let nonces = Nonces::default();
-        let take = |key, nonce, now| nonces.take(key, nonce, 100, now);
+        let take = |key: &str, nonce: &str, now: i64| nonces.take(key, nonce, 100, now);
         assert_eq!((take("k", "n", 0), take("k", "n", 0), take("k", "n", 100)), (Use::First, Use::Again, Use::Again));
         assert_eq!((take("other", "n", 0), take("kn", "", 0)), (Use::First, Use::First));
         assert_eq!(take("k", "n", 101), Use::First, "its signature does not count any more");
