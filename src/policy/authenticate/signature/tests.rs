@@ -168,7 +168,7 @@ fn what_the_fields_announce_is_read_strictly() {
     ] {
         assert!(input::parse(bad).is_err(), "row {bad}");
     }
-    assert!(input::parse(&vec!["a=()"; 9].join(",")).is_err(), "more than are read");
+    assert!(input::parse(&["a=()"; 9].join(",")).is_err(), "more than are read");
     assert_eq!(input::signature("a=:YQ==:, b=:Yg==:", "b"), Ok(b"b".to_vec()));
     for bad in ["", "a=:YQ==:", "b=YQ==", "b=:YQ=:", "b=::x", "x"] {
         assert!(input::signature(bad, "b").is_err(), "row {bad}");
@@ -218,8 +218,8 @@ fn outcome(credentials: &Credentials, spec: &HttpSignatureSpec, mut head: exchan
 
 fn credentials(keys: Vec<(&str, SigningKey)>) -> Credentials {
     let consumers = Arc::new([Some(Arc::new(Consumer::new(0, "ana", &[])))]);
-    let mut proofs = Proofs::default();
-    proofs.signing_keys = keys.into_iter().map(|(id, key)| (id.into(), (key, 0))).collect();
+    let signing_keys = keys.into_iter().map(|(id, key)| (id.into(), (key, 0))).collect();
+    let proofs = Proofs { signing_keys, ..Proofs::default() };
     Credentials::build([1; 32], consumers, std::iter::empty()).with_proofs(Arc::new(proofs))
 }
 
