@@ -52,6 +52,58 @@ impl Sent {
     }
 }
 
+/// Why a caller is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the client certificate has expired")]
+    CertificateExpired,
+    #[error("the client showed no certificate")]
+    CertificateMissing,
+    #[error("the client certificate belongs to no consumer")]
+    CertificateUnknown,
+    #[error("the request carries no credentials")]
+    NoCredentials,
+    #[error("the request carries no user and password")]
+    PasswordMissing,
+    #[error("there is no such user, or it has another password")]
+    PasswordWrong,
+    #[error("the signature does not cover all that it must, or has no nonce")]
+    SignatureIncomplete,
+    #[error("the request is not signed")]
+    SignatureMissing,
+    #[error("a signature with this nonce was used before")]
+    SignatureReplayed,
+    #[error("the signature is too old, of the future, or has expired")]
+    SignatureStale,
+    #[error("no signature is by a key that is known, for this purpose")]
+    SignatureUnknown,
+    #[error("the signature is wrong")]
+    SignatureWrong,
+    #[error("the credentials of the request belong to two consumers")]
+    TwoConsumers,
+}
+
+impl Refusal {
+    fn facts(self) -> Facts {
+        let (status, token, title) = match self {
+            Self::CertificateExpired => (401, "certificate-expired", "The client certificate has expired"),
+            Self::CertificateMissing => (401, "certificate-missing", "No client certificate"),
+            Self::CertificateUnknown => (401, "certificate-unknown", "Unknown client certificate"),
+            Self::NoCredentials => (401, "no-credentials", "No credentials found in request"),
+            Self::PasswordMissing => (401, "password-missing", "No user and password found in request"),
+            Self::PasswordWrong => (401, "password-wrong", "Invalid user or password"),
+            Self::SignatureIncomplete => (401, "signature-incomplete", "The signature does not cover enough"),
+            Self::SignatureMissing => (401, "signature-missing", "The request is not signed"),
+            Self::SignatureReplayed => (401, "signature-replayed", "The signature was used before"),
+            Self::SignatureStale => (401, "signature-stale", "The signature is not current"),
+            Self::SignatureUnknown => (401, "signature-unknown", "Unknown signing key"),
+            Self::SignatureWrong => (401, "signature-wrong", "Invalid signature"),
+            Self::TwoConsumers => (403, "two-consumers", "The credentials do not belong together"),
+        };
+        facts(status, Blame::Client, Retry::Never, token, title)
+    }
+}
+
 /// A failed exchange.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
@@ -100,6 +152,13 @@ pub enum Fault {
     ScopeMissing { policy: Arc<str>, challenge: Arc<str>, why: String },
     #[error("policy {policy}: {why}")]
     NotAllowed { policy: Arc<str>, why: String },
+    /// Each line of the challenge is one of a method that would do.
+    #[error("policy {policy}: {refusal}")]
+    Unauthenticated { policy: Arc<str>, refusal: Refusal, challenge: Arc<str> },
+    #[error("policy {policy}: as many nonces are remembered as may be")]
+    NoncesFull { policy: Arc<str> },
+    #[error("policy {policy}: too many passwords wait to be checked")]
+    PasswordsFull { policy: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
     #[error("{0}")]
@@ -189,6 +248,19 @@ const fn facts(status: u16, blame: Blame, retry: Retry, token: &'static str, tit
 }
 
 impl Fault {
+    /// The same refusal with another challenge, where the fault has one.
+    #[must_use]
+    pub fn challenged(mut self, by: &Arc<str>) -> Self {
+        if let Self::CredentialMissing { challenge, .. }
+        | Self::CredentialInvalid { challenge, .. }
+        | Self::CredentialRepeated { challenge, .. }
+        | Self::Unauthenticated { challenge, .. } = &mut self
+        {
+            *challenge = Arc::clone(by);
+        }
+        self
+    }
+
     /// Status, blame, whether to try again, token and title.
     pub fn facts(&self) -> Facts {
         use Blame::{Client, Endpoint, Operator, Weirgate};
@@ -219,6 +291,9 @@ impl Fault {
             Self::Undecided { status: 503, .. } => facts(503, Endpoint, Never, "undecided", "Service unavailable"),
             Self::Undecided { status, .. } => facts(*status, Endpoint, Never, "undecided", "Forbidden"),
             Self::CallTimeout { .. } => facts(504, Endpoint, Never, "call-timeout", "Gateway timeout"),
+            Self::Unauthenticated { refusal, .. } => refusal.facts(),
+            Self::NoncesFull { .. } => facts(503, Operator, Never, "nonces-full", "Service unavailable"),
+            Self::PasswordsFull { .. } => facts(503, Operator, Never, "passwords-full", "Service unavailable"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),

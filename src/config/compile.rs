@@ -5,6 +5,8 @@
 //! What it makes anew for an object that existed before is only what the object says; what the object lived through
 //! (health, requests in flight, counters) comes from the previous snapshot.
 
+mod authenticate;
+
 mod balance;
 
 mod health;

@@ -34,6 +34,8 @@ pub mod headers;
 
 mod identity;
 
+pub mod last_used;
+
 mod mistake;
 
 pub mod note;
@@ -48,13 +50,17 @@ mod tests;
 pub use access::bots::Bots;
 pub use access::ip::Ip;
 pub use access::methods::Methods;
+pub use authenticate::any_of::AnyOf;
 pub use authenticate::api_key::ApiKey;
+pub use authenticate::basic::Basic;
+pub use authenticate::mtls::Mtls;
+pub use authenticate::signature::HttpSignature;
 pub use authorize::Authorize;
 pub use call::{Call, Called};
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
 pub use forward_auth::{ForwardAuth, Verdicts};
 pub use headers::Edits;
-pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
+pub use identity::{Claims, Consumer, Identity, is_certificate, is_identity, strip_identity};
 pub use mistake::Mistake;
 pub use note::Note;
 pub use rate_limit::{RateLimit, limit_fields};
@@ -84,12 +90,16 @@ pub enum Phase {
 /// A policy of a route.
 #[derive(Clone, Debug)]
 pub enum Policy {
+    AnyOf(AnyOf),
     ApiKey(ApiKey),
     Authorize(Arc<Authorize>),
+    Basic(Basic),
     Bots(Arc<Bots>),
     ForwardAuth(Arc<ForwardAuth>),
+    HttpSignature(HttpSignature),
     Ip(Arc<Ip>),
     Methods(Arc<Methods>),
+    Mtls(Mtls),
     RateLimit(RateLimit),
     ReplyHeaders(Edits),
     RequestHeaders(Edits),
@@ -139,12 +149,16 @@ impl Policy {
     /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         match self {
+            Self::AnyOf(policy) => &policy.name,
             Self::ApiKey(policy) => &policy.name,
             Self::Authorize(policy) => &policy.name,
+            Self::Basic(policy) => &policy.name,
             Self::Bots(policy) => &policy.name,
             Self::ForwardAuth(policy) => &policy.name,
+            Self::HttpSignature(policy) => &policy.name,
             Self::Ip(policy) => &policy.name,
             Self::Methods(policy) => &policy.name,
+            Self::Mtls(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
         }
@@ -153,7 +167,9 @@ impl Policy {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::ApiKey(_) => Phase::Authenticate,
+            Self::AnyOf(_) | Self::ApiKey(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_) => {
+                Phase::Authenticate
+            }
             Self::Authorize(_) | Self::ForwardAuth(_) => Phase::Authorize,
             Self::Bots(_) | Self::Ip(_) | Self::Methods(_) => Phase::Access,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
@@ -176,7 +192,9 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
     while let Some(policy) = policies.get(steps.next) {
         let at = steps.next;
         let verdict = match policy {
-            Policy::ApiKey(policy) => policy.check(at, request)?,
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
+                authenticate::check(policy, at, request, steps)?
+            }
             Policy::Authorize(policy) => policy.check(at, request)?,
             Policy::Bots(policy) => policy.check(at, request)?,
             Policy::ForwardAuth(policy) => policy.check(at, request, steps)?,
@@ -272,7 +290,9 @@ pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<Str
     let mut phrases = Vec::new();
     for (at, policy) in policies.iter().enumerate() {
         let outcome = match policy {
-            Policy::ApiKey(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
+                authenticate::explain(policy, at, policies, request)
+            }
             Policy::Authorize(policy) => policy.check(at, request).map(|_| last(policies, request)),
             Policy::Bots(policy) => policy.check(at, request).map(|_| last(policies, request)),
             Policy::ForwardAuth(policy) => policy.explain(request),

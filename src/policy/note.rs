@@ -17,10 +17,14 @@ pub enum Note {
     Authorized { policy: u16, rule: Option<u16> },
     /// A service decided; the status is that of its answer.
     Decided { policy: u16, status: u16, source: Source },
+    /// Took a caller without credentials for the anonymous consumer.
+    Anonymous { policy: u16 },
     /// Changed header fields.
     Edited { policy: u16 },
     /// Knew the consumer.
     Identified { policy: u16 },
+    /// Knew the consumer by the method at this place of its list.
+    IdentifiedBy { policy: u16, method: u8 },
     /// Let it through and has so much left; the whole burst is back in `reset_s`.
     Limited { policy: u16, left: u32, reset_s: u32 },
     /// Found nothing to refuse.
@@ -49,6 +53,17 @@ impl Note {
             Self::Edited { policy } => format!("{} changed header fields", name(policy)),
             Self::Identified { policy } => {
                 format!("{} → {}", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
+            }
+            Self::Anonymous { policy } => {
+                format!("{} → {}, anonymous", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
+            }
+            Self::IdentifiedBy { policy, method } => {
+                let method = match policies.get(usize::from(policy)) {
+                    Some(Policy::AnyOf(any_of)) => any_of.method_name(method),
+                    _ => "a method",
+                };
+                let consumer = consumer.map_or("a consumer", |consumer| &consumer.name);
+                format!("{} by {method} → {consumer}", name(policy))
             }
             Self::Limited { policy, left, .. } => match policies.get(usize::from(policy)) {
                 Some(Policy::RateLimit(limit)) => format!("{} {left} of {} left", limit.name, limit.rate.burst()),

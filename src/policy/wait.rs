@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::authenticate::passwords::Checked;
 use super::forward_auth::{Lead, Outcome};
 use super::rate_limit::Key;
 use super::{Called, Policy, limit_of};
@@ -56,6 +57,8 @@ pub enum Answer {
     Late,
     /// What a service said to another request, and is said to this one, too.
     Told(Arc<Outcome>),
+    /// A password was checked, or could not be.
+    Password(Checked),
 }
 
 /// An answer that is on its way.

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use super::call;
 use super::journey::Journey;
 use super::worker::LocalSnapshot;
+use crate::clock;
 use crate::config::snapshot::Route;
 use crate::fault::Fault;
 use crate::observe::Stage;

@@ -14,6 +14,8 @@ pub mod checker;
 
 pub mod discovery;
 
+mod hashing;
+
 pub mod log;
 
 mod memory;

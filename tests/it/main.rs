@@ -13,6 +13,7 @@ mod access;
 
 mod auth;
 
+mod authenticate;
 mod authorize;
 
 mod balance;

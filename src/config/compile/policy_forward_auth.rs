@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Policies that ask a service. One that asks the same as before goes on with what it remembers.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use weirgate_store::model::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey};
 
@@ -63,7 +64,7 @@ fn memory(cache: &VerdictCache) -> Memory {
 
 /// All of them by name. Those of one name that are written in place twice in a route are different ones.
 pub(super) fn askers(routes: &[Route]) -> Askers {
-    let mut all: Askers = HashMap::new();
+    let mut all: Askers = HashMap::default();
     for policy in routes.iter().flat_map(|route| &route.policies) {
         let Policy::ForwardAuth(asker) = policy else { continue };
         let known = all.entry(Arc::clone(&asker.name)).or_default();

@@ -57,11 +57,12 @@ fn policies(
     let mut all: Vec<Policy> = Vec::with_capacity(route.policies.len());
     for (at, reference) in route.policies.iter().enumerate() {
         let compiled = match reference {
-            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned(),
+            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned().unwrap_or_default(),
             PolicyRef::Inline(policy) => {
                 let path = format!("routes.{name}.policies[{at}].{}", policy.kind());
                 let own: Arc<str> = format!("{name}.{}", policy.kind()).into();
-                policy::in_place(&own, policy, &path, upstreams, given, problems)
+                let around = policy::Around { named, upstreams, given };
+                policy::in_place(&own, policy, &path, around, problems)
             }
         };
         all.extend(compiled);

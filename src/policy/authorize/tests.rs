@@ -18,7 +18,7 @@ fn names(any: &[&str], all: &[&str], none: &[&str]) -> Option<Names> {
 fn token(scopes: &[&str], all: &serde_json::Value) -> Identity {
     let scopes = scopes.iter().map(|scope| Box::from(*scope)).collect();
     let all = all.as_object().cloned().unwrap_or_default();
-    Identity { consumer: None, claims: Some(Arc::new(Claims { subject: None, scopes, all })) }
+    Identity { claims: Some(Arc::new(Claims { subject: None, scopes, all })), ..Identity::default() }
 }
 
 /// What a caller is told, or nothing.
@@ -83,7 +83,7 @@ fn scopes_and_claims_of_a_token() {
         (
             "a claim without a token",
             claim("email", &["a"]),
-            Identity { consumer: Some(Arc::new(Consumer::new(1, "ben", &[]))), claims: None },
+            Identity { consumer: Some(Arc::new(Consumer::new(1, "ben", &[]))), ..Identity::default() },
             "policy may: its claim email has none of the values that may".to_owned(),
         ),
     ] {
@@ -97,7 +97,7 @@ fn everything_that_is_demanded_has_to_hold() {
         || Demand { consumers: names(&["ana"], &[], &[]), groups: names(&["staff"], &[], &[]), ..Demand::default() };
     let known = |name: &str, groups: &[&str]| Identity {
         consumer: Some(Arc::new(Consumer::new(1, name, groups))),
-        claims: None,
+        ..Identity::default()
     };
     assert_eq!(asked(both(), known("ana", &["staff"])), "");
     assert_eq!(asked(both(), known("ana", &[])), "policy may: its set of groups is none of staff");

@@ -59,7 +59,7 @@ fn ask(journey: &Journey, upstream: &Upstream) -> Ask {
         path: request.matched(),
         query: request.query(),
         fields: &request.fields,
-        certificate: journey.x.client.certificate.as_deref(),
+        certificate: journey.x.client.certificate.as_ref().map(|shown| &shown.fingerprint[..]),
     });
     Ask { key, ..journey.worker.ask(journey.x.client_ip, &upstream.balance) }
 }

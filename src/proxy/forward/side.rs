@@ -32,7 +32,7 @@ fn turn(journey: &mut Journey, split: &Split) -> Option<u32> {
         path: request.matched(),
         query: request.query(),
         source: journey.x.client_ip,
-        certificate: journey.x.client.certificate.as_deref(),
+        certificate: journey.x.client.certificate.as_ref().map(|shown| &shown.fingerprint[..]),
     };
     let seed = journey.worker.draw();
     let kept = || sticky::side(&journey.snapshot, split, &request.fields, journey.worker.wall_s());

@@ -19,6 +19,8 @@ mod gate;
 
 mod health;
 
+mod identity;
+
 mod listen;
 
 mod overload;
@@ -38,7 +40,7 @@ mod upstream;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use crate::model::{Kind, Model, Name};
+use crate::model::{Kind, Model, Name, Policy, PolicyRef};
 use crate::parse::PROBLEMS_MAX;
 use crate::parse::place::quoted;
 use crate::suggest;
@@ -145,8 +147,13 @@ impl Findings<'_> {
         let routed = model.routes.values().flat_map(split::upstreams);
         let asked = forward_auth::upstreams(model);
         let upstreams: BTreeSet<&str> = routed.chain(led).chain(asked).map(Name::as_str).collect();
-        let policies: BTreeSet<&str> =
-            model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();
+        let policies: BTreeSet<&str> = model
+            .routes
+            .values()
+            .flat_map(route::named_policies)
+            .chain(named_methods(model))
+            .map(Name::as_str)
+            .collect();
         for (kind, used) in [(Kind::Certificate, certificates), (Kind::Upstream, upstreams), (Kind::Policy, policies)] {
             for name in model.names(kind).into_iter().filter(|name| !used.contains(name)) {
                 let path = format!("{}.{}", kind.plural(), quoted(name));
@@ -155,6 +162,18 @@ impl Findings<'_> {
             }
         }
     }
+}
+
+/// The policies that other policies name.
+fn named_methods(model: &Model) -> impl Iterator<Item = &Name> {
+    let inline = model.routes.values().flat_map(|route| &route.policies).filter_map(|policy| match policy {
+        PolicyRef::Inline(policy) => Some(policy),
+        PolicyRef::Named(_) => None,
+    });
+    model.policies.values().chain(inline).flat_map(|policy| match policy {
+        Policy::Authenticate(policy) => policy.any_of.iter().chain(&policy.all_of),
+        _ => [].iter().chain(&[]),
+    })
 }
 
 fn problem(code: ProblemCode, path: String, message: impl Display, help: impl Display) -> Problem {

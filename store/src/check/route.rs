@@ -145,7 +145,7 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             }
         }
     }
-    let keyed = resolved.iter().any(|(_, policy)| identifies(policy));
+    let keyed = resolved.iter().any(|(_, policy)| policy.authenticates());
     for (index, _) in resolved.iter().filter(|(_, policy)| matches!(policy, Policy::Authorize(_)) && !keyed) {
         let path = at(name, &format!("policies[{index}]"));
         let message = "this asks who calls, and no policy of the route finds that out";
@@ -157,15 +157,10 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
         if anonymous {
             let path = at(name, &format!("policies[{index}]"));
             let message = "this counts by consumer, and no policy of the route finds out which one calls";
-            let help = "add an api_key policy; until then it counts by client address";
+            let help = "add a policy that authenticates, such as api_key; until then it counts by client address";
             findings.warn(ProblemCode::Conflict, path, message, help);
         }
     }
-}
-
-/// Whether a policy finds out who calls.
-fn identifies(policy: &Policy) -> bool {
-    matches!(policy, Policy::ApiKey(_))
 }
 
 /// The conditions of a route as one text; equal for routes that match the same requests in the same rank.

@@ -25,6 +25,8 @@ mod lock;
 
 mod memory;
 
+mod password;
+
 mod record;
 
 mod recover;
@@ -39,11 +41,14 @@ mod timeline;
 
 mod traffic;
 
+mod used;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
-pub use key::KEYS_LISTED_MAX;
+pub use key::{KEYS_LISTED_MAX, Rotated};
 pub use keyring::Keyring;
 pub use lock::Held;
+pub use password::{PASSWORDS_NEW_MAX, hash_password};
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
 pub use timeline::TIMELINE_EVENTS_MAX;
@@ -76,10 +81,12 @@ enum Tree {
     Canaries,
     /// Upstream and number to sessions that were learnt.
     Learned,
+    /// How the hash of a key begins to when it was used last.
+    Used,
 }
 
 impl Tree {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -92,6 +99,7 @@ impl Tree {
         Self::Timeline,
         Self::Canaries,
         Self::Learned,
+        Self::Used,
     ];
 
     fn name(self) -> &'static str {
@@ -108,6 +116,7 @@ impl Tree {
             Self::Timeline => "timeline@1",
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
+            Self::Used => "used@1",
         }
     }
 }

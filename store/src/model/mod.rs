@@ -15,6 +15,8 @@ mod object;
 
 mod or_true;
 
+pub mod password;
+
 mod policy;
 
 mod route;
@@ -29,12 +31,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
-pub use consumer::{ApiKey, Consumer};
-pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
+pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer, SignatureAlgorithm, SigningKey};
+pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
-pub use policy::{AccessRule, AuthFailure, AuthorizePolicy, BotsPolicy, ForwardAuthPolicy, IpPolicy, MethodsPolicy};
-pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
-pub use policy::{SetTest, VerdictCache, VerdictKey};
+pub use password::PasswordHash;
+pub use policy::{
+    AccessRule, AnonymousOn, ApiKeyPolicy, AuthFailure, AuthenticatePolicy, AuthorizePolicy, BasicPolicy, BotsPolicy,
+    FieldEdits, ForwardAuthPolicy, HttpSignaturePolicy, IpPolicy, LimitKey, MethodsPolicy, MtlsPolicy, Policy,
+    PolicyRef, RESERVED_FIELDS, RateLimitPolicy, SetTest, VerdictCache, VerdictKey,
+};
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
 };

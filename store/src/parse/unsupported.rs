@@ -26,7 +26,6 @@ struct Row(Kind, &'static str, When, &'static str);
 
 const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
-    Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(
         Kind::Upstream,
@@ -37,15 +36,12 @@ const ROWS: &[Row] = &[
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
-    Row(Kind::Consumer, "basic", When::Present, "give the consumer api_keys"),
     Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
-    Row(Kind::Consumer, "certificates", When::Present, "give the consumer api_keys"),
 ];
 
 /// Kinds of policies that have names in the design.
 const POLICIES_LATER: &[&str] = &[
     "access",
-    "basic",
     "body",
     "cache",
     "compose",
@@ -58,7 +54,6 @@ const POLICIES_LATER: &[&str] = &[
     "jwt",
     "mirror",
     "mock",
-    "mtls",
     "oauth2",
     "oidc",
     "quota",
@@ -71,8 +66,24 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_NOW: &str = "leave it out; these work: api_key, authorize, bots, forward_auth, ip, methods, rate_limit, \
-    request_headers, reply_headers";
+const POLICIES_KNOWN: [&str; 13] = [
+    "api_key",
+    "authenticate",
+    "authorize",
+    "basic",
+    "bots",
+    "forward_auth",
+    "http_signature",
+    "ip",
+    "methods",
+    "mtls",
+    "rate_limit",
+    "request_headers",
+    "reply_headers",
+];
+
+const POLICIES_NOW: &str = "leave it out; these work: api_key, authenticate, authorize, basic, bots, forward_auth, \
+    http_signature, ip, methods, mtls, rate_limit, request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -176,16 +187,5 @@ fn is_host_and_port(text: &str) -> bool {
 
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    const KINDS: [&str; 9] = [
-        "api_key",
-        "authorize",
-        "bots",
-        "forward_auth",
-        "ip",
-        "methods",
-        "rate_limit",
-        "request_headers",
-        "reply_headers",
-    ];
-    suggest::help(key, "kinds of policies", KINDS)
+    suggest::help(key, "kinds of policies", POLICIES_KNOWN)
 }

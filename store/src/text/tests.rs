@@ -64,18 +64,28 @@ fn listener() -> impl Strategy<Value = Listener> {
     });
     let defaults = Just((ListenerLimits::default(), ListenerTimeouts::default()));
     let bounds = prop_oneof![defaults, (limits, timeouts)];
-    (address(), protocol, vec(name(), 0..3), networks, bounds, lead).prop_map(
-        |(address, protocol, certificates, trusted_proxies, bounds, (upstream, sni, alpn, proxy_protocol))| Listener {
-            protocol,
-            certificates,
-            trusted_proxies,
-            limits: bounds.0,
-            timeouts: bounds.1,
-            upstream,
-            sni,
-            alpn,
-            proxy_protocol,
-            ..Listener::plain(address)
+    let clients = (text(), any::<bool>(), option::of(text())).prop_map(|(ca, required, crl)| ClientCertificates {
+        ca,
+        required,
+        crl,
+    });
+    let shown = (vec(name(), 0..3), option::of(clients));
+    (address(), protocol, shown, networks, bounds, lead).prop_map(
+        |(address, protocol, (certificates, clients), trusted_proxies, bounds, lead)| {
+            let (upstream, sni, alpn, proxy_protocol) = lead;
+            Listener {
+                client_certificates: clients,
+                protocol,
+                certificates,
+                trusted_proxies,
+                limits: bounds.0,
+                timeouts: bounds.1,
+                upstream,
+                sni,
+                alpn,
+                proxy_protocol,
+                ..Listener::plain(address)
+            }
         },
     )
 }
@@ -262,9 +272,22 @@ fn policy() -> impl Strategy<Value = Policy> {
         (vec(text(), 0..3), btree_map(text(), text(), 0..3), btree_map(text(), text(), 0..3))
             .prop_map(|(remove, set, add)| FieldEdits { remove, set, add })
     };
+    let on = prop_oneof![Just(AnonymousOn::Missing), Just(AnonymousOn::Failed)];
+    let authenticate = (vec(name(), 0..3), vec(name(), 0..3), option::of(name()), on).prop_map(
+        |(any_of, all_of, anonymous, anonymous_on)| AuthenticatePolicy { any_of, all_of, anonymous, anonymous_on },
+    );
+    let basic = (text(), any::<bool>()).prop_map(|(realm, hide)| BasicPolicy { realm, hide });
+    let signature = (vec(text(), 0..3), span(), option::of(text()), any::<bool>(), text()).prop_map(
+        |(components, max_age, tag, nonce, realm)| HttpSignaturePolicy { components, max_age, tag, nonce, realm },
+    );
+    let mtls = (text(), any::<bool>()).prop_map(|(realm, forward)| MtlsPolicy { forward, realm });
     prop_oneof![
         asking().prop_map(|policy| Policy::ForwardAuth(policy.into())),
         demanding().prop_map(|policy| Policy::Authorize(policy.into())),
+        authenticate.prop_map(Policy::Authenticate),
+        basic.prop_map(Policy::Basic),
+        mtls.prop_map(Policy::Mtls),
+        signature.prop_map(Policy::HttpSignature),
         key.prop_map(Policy::ApiKey),
         limit.prop_map(Policy::RateLimit),
         edits().prop_map(Policy::RequestHeaders),
@@ -419,11 +442,27 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
-    (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>())).prop_map(|(groups, api_keys, urgency)| Consumer {
-        groups,
-        api_keys,
-        urgency,
-    })
+    let password = (text(), option::of(text()), option::of(text()))
+        .prop_map(|(user, password, hash)| BasicCredential { user, password, hash });
+    let certificate = prop_oneof![
+        text().prop_map(CertificateMatch::Fingerprint),
+        text().prop_map(CertificateMatch::Subject),
+        text().prop_map(CertificateMatch::San),
+    ];
+    let algorithm = prop_oneof![Just(SignatureAlgorithm::HmacSha256), Just(SignatureAlgorithm::RsaV15Sha256)];
+    let signing = (text(), algorithm, option::of(text()), option::of(text()))
+        .prop_map(|(id, algorithm, secret, public_key)| SigningKey { id, algorithm, secret, public_key });
+    let proofs = (vec(key, 0..3), vec(password, 0..3), vec(certificate, 0..3), vec(signing, 0..3));
+    (vec(text(), 0..3), proofs, option::of(any::<u8>())).prop_map(
+        |(groups, (api_keys, basic, certificates, signing_keys), urgency)| Consumer {
+            signing_keys,
+            basic,
+            certificates,
+            groups,
+            api_keys,
+            urgency,
+        },
+    )
 }
 
 /// A model with objects of every kind.

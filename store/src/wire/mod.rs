@@ -22,7 +22,7 @@ mod verdicts;
 
 pub use change::{
     Applied, ChangeRequest, Checked, DiffEntry, DiffKind, Edit, Effects, IssuedKey, KeyInfo, KeyList, ListedObject,
-    ObjectList, RevisionInfo, RevisionList,
+    ObjectList, RevisionInfo, RevisionList, RotatedKey,
 };
 pub use explain::{ExplainReply, ExplainRequest, ExplainStep};
 pub use problem::{ErrorReply, Problem, ProblemCode};

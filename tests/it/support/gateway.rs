@@ -56,6 +56,12 @@ pub(crate) fn model(toml: &str) -> Model {
             key.hash = Some(hash.iter().map(|byte| format!("{byte:02x}")).collect());
         }
     }
+    for user in model.consumers.values_mut().flat_map(|consumer| &mut consumer.basic) {
+        if let Some(password) = user.password.take() {
+            let hash = weirgate_store::engine::hash_password(&KEY_SECRET, &user.user, &password);
+            user.hash = Some(hash.expect("there is memory").to_string());
+        }
+    }
     model
 }
 

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Policy: what a route makes a request pass. A closed set; a file names kinds, never their order.
 
+mod access;
+
+mod authenticate;
+
+mod authorize;
+
+mod forward_auth;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -9,13 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
-mod access;
-
-mod authorize;
-
-mod forward_auth;
-
 pub use access::{BotsPolicy, IpPolicy, MethodsPolicy};
+pub use authenticate::{AnonymousOn, AuthenticatePolicy, BasicPolicy, HttpSignaturePolicy, MtlsPolicy};
 pub use authorize::{AccessRule, AuthorizePolicy, SetTest};
 pub use forward_auth::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey};
 
@@ -35,6 +38,14 @@ pub enum Policy {
     Ip(IpPolicy),
     /// Methods that may pass.
     Methods(MethodsPolicy),
+    /// One of several proofs, or all of them.
+    Authenticate(AuthenticatePolicy),
+    /// The caller proves it by a password.
+    Basic(BasicPolicy),
+    /// The caller proves it by a signature over the request.
+    HttpSignature(HttpSignaturePolicy),
+    /// The caller proves it by a client certificate.
+    Mtls(MtlsPolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
     /// Edits of the fields that go to the endpoint.
@@ -53,10 +64,22 @@ impl Policy {
             Self::ForwardAuth(_) => "forward_auth",
             Self::Ip(_) => "ip",
             Self::Methods(_) => "methods",
+            Self::Authenticate(_) => "authenticate",
+            Self::Basic(_) => "basic",
+            Self::HttpSignature(_) => "http_signature",
+            Self::Mtls(_) => "mtls",
             Self::RateLimit(_) => "rate_limit",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
         }
+    }
+
+    /// Whether it finds out who calls.
+    pub fn authenticates(&self) -> bool {
+        matches!(
+            self,
+            Self::ApiKey(_) | Self::Authenticate(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_)
+        )
     }
 }
 
