@@ -90,6 +90,8 @@ pub enum Fault {
     CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
+    #[error("what a policy makes of the request cannot be sent: {0}")]
+    Unwritable(&'static str),
     #[error("{0}")]
     BadGreeting(String),
     #[error("the client did not say in {0:?} what has to come first")]
@@ -146,6 +148,8 @@ pub enum Fault {
     // ── weirgate itself and its operator ──
     #[error("a PROXY header is taken from trusted_proxies only, and {0} is none of them")]
     UntrustedProxy(std::net::IpAddr),
+    #[error("policy {policy}: the route is under maintenance")]
+    Maintenance { policy: Arc<str>, retry_after: Option<Duration> },
     #[error("an operator ended the connection")]
     Killed,
     #[error("weirgate is shutting down")]
@@ -195,6 +199,7 @@ impl Fault {
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
+            Self::Unwritable(_) => facts(400, Client, Never, "unwritable", "The request cannot be passed on"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),
             Self::UnknownName(_) => facts(421, Client, Never, "unknown-name", "Misdirected request"),
@@ -220,6 +225,7 @@ impl Fault {
             Self::Answered { status, .. } => facts(*status, Endpoint, Retry::Idempotent, "answered", "Bad gateway"),
             Self::EndpointReset { .. } => facts(502, Endpoint, Never, "endpoint-reset", "Bad gateway"),
             Self::UntrustedProxy(_) => facts(403, Operator, Never, "untrusted-proxy", "Forbidden"),
+            Self::Maintenance { .. } => facts(503, Operator, Never, "maintenance", "Under maintenance"),
             Self::Killed => facts(499, Operator, Never, "killed", "Client closed the request"),
             Self::Draining => facts(503, Weirgate, Never, "draining", "Service unavailable"),
             Self::Connections { .. } => facts(503, Operator, Never, "connections", "Service unavailable"),

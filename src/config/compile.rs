@@ -13,6 +13,8 @@ mod listener;
 
 mod policy;
 
+mod policy_answer;
+
 mod route;
 
 mod split;

@@ -17,13 +17,21 @@ use smallvec::SmallVec;
 use crate::exchange::{self, Client, Fields, RequestId};
 use crate::fault::Fault;
 
+pub mod answers;
+
 pub mod authenticate;
 
+pub mod cors;
+
 mod credentials;
+
+mod explain;
 
 pub mod headers;
 
 mod identity;
+
+pub mod ids;
 
 mod mistake;
 
@@ -31,18 +39,34 @@ pub mod note;
 
 pub mod rate_limit;
 
+pub mod redirect;
+
+pub mod rewrite;
+
+pub mod security_headers;
+
+pub mod template;
+
 pub mod wait;
 
 #[cfg(test)]
 mod tests;
 
+pub use answers::{FixedReply, Maintenance};
 pub use authenticate::api_key::ApiKey;
+pub use cors::Cors;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
+pub use explain::{Explained, explain};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
+pub use ids::{IdField, TraceContinued};
 pub use mistake::Mistake;
 pub use note::Note;
 pub use rate_limit::{RateLimit, limit_fields};
+pub use redirect::Redirect;
+pub use rewrite::Rewrite;
+pub use security_headers::SecurityHeaders;
+pub use template::Template;
 pub use wait::{Answer, Steps, Waiting};
 
 /// Notes of one exchange; more of them go to the heap.
@@ -53,12 +77,16 @@ pub type Notes = SmallVec<[Note; 4]>;
 pub enum Phase {
     /// Before anybody is known: limits by client address, so that guessing keys is limited too.
     Access,
+    /// What a browser asks before it asks.
+    Preflight,
     /// Who is it?
     Authenticate,
     /// How often may they?
     Limit,
     /// What the endpoint sees.
     Transform,
+    /// What is answered here.
+    Respond,
     /// What the client sees.
     Reply,
 }
@@ -67,9 +95,17 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub enum Policy {
     ApiKey(ApiKey),
+    Cors(Cors),
+    FixedReply(FixedReply),
+    IdField(IdField),
+    Maintenance(Maintenance),
     RateLimit(RateLimit),
+    Redirect(Redirect),
     ReplyHeaders(Edits),
     RequestHeaders(Edits),
+    Rewrite(Box<Rewrite>),
+    SecurityHeaders(SecurityHeaders),
+    Trace(TraceContinued),
 }
 
 /// What a policy wants next.
@@ -100,6 +136,8 @@ pub struct Request<'a> {
     pub client_ip: IpAddr,
     /// What stays the same for a route while its name does, for limits per route.
     pub route: u64,
+    /// Where the parts of the matched path are that the path of the route names, if a policy asks for them.
+    pub captured: &'a [(u32, u32)],
     pub credentials: &'a Credentials,
     /// Written by the policies of [`Phase::Authenticate`] only.
     pub identity: &'a mut Identity,
@@ -110,13 +148,39 @@ pub struct Request<'a> {
     pub now_s: i64,
 }
 
+/// What policies see of an exchange when its reply is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Replied<'a> {
+    pub head: &'a exchange::Request,
+    pub id: RequestId,
+    pub client: &'a Client,
+    pub notes: &'a [Note],
+}
+
 impl Policy {
     /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         match self {
             Self::ApiKey(policy) => &policy.name,
+            Self::Cors(policy) => &policy.name,
+            Self::FixedReply(policy) => &policy.name,
+            Self::IdField(policy) => &policy.name,
+            Self::Maintenance(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
+            Self::Redirect(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
+            Self::Rewrite(policy) => &policy.name,
+            Self::SecurityHeaders(policy) => &policy.name,
+            Self::Trace(policy) => &policy.name,
+        }
+    }
+
+    /// Whether it asks for parts of the path.
+    pub fn holds_capture(&self) -> bool {
+        match self {
+            Self::Redirect(policy) => policy.to.holds_capture(),
+            Self::Rewrite(policy) => policy.holds_capture(),
+            _ => false,
         }
     }
 
@@ -124,10 +188,13 @@ impl Policy {
     pub fn phase(&self) -> Phase {
         match self {
             Self::ApiKey(_) => Phase::Authenticate,
+            Self::Cors(_) => Phase::Preflight,
+            Self::FixedReply(_) | Self::Redirect(_) => Phase::Respond,
+            Self::IdField(_) | Self::Maintenance(_) | Self::Trace(_) => Phase::Access,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
             Self::RateLimit(_) => Phase::Limit,
-            Self::ReplyHeaders(_) => Phase::Reply,
-            Self::RequestHeaders(_) => Phase::Transform,
+            Self::ReplyHeaders(_) | Self::SecurityHeaders(_) => Phase::Reply,
+            Self::RequestHeaders(_) | Self::Rewrite(_) => Phase::Transform,
         }
     }
 }
@@ -143,9 +210,16 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
         let at = steps.next;
         let verdict = match policy {
             Policy::ApiKey(policy) => policy.check(at, request)?,
+            Policy::Cors(policy) => policy.check(at, request),
+            Policy::FixedReply(policy) => policy.check(at, request),
+            Policy::IdField(policy) => policy.check(request),
+            Policy::Maintenance(policy) => policy.check(at, request)?,
             Policy::RateLimit(_) => limit(policies, at, request, steps)?,
+            Policy::Redirect(policy) => policy.check(at, request)?,
             Policy::RequestHeaders(edits) => edit(edits, at, request),
-            Policy::ReplyHeaders(_) => Verdict::Continue,
+            Policy::Rewrite(policy) => policy.check(at, request)?,
+            Policy::Trace(policy) => policy.check(at, request),
+            Policy::ReplyHeaders(_) | Policy::SecurityHeaders(_) => Verdict::Continue,
         };
         match verdict {
             Verdict::Continue => steps.next += 1,
@@ -156,12 +230,22 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 }
 
 /// Runs the policies over a reply, whether it came from an endpoint or is one of ours.
-pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
-    limit_fields(policies, notes, reply);
-    for policy in policies {
+pub fn on_reply(policies: &[Policy], replied: &Replied<'_>, reply: &mut Fields) {
+    limit_fields(policies, replied.notes, reply);
+    for (at, policy) in policies.iter().enumerate() {
         match policy {
+            Policy::Cors(cors) => cors.annotate(at, replied, reply),
+            Policy::IdField(id) => id.annotate(replied, reply),
             Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::ApiKey(_) | Policy::RateLimit(_) | Policy::RequestHeaders(_) => {}
+            Policy::SecurityHeaders(headers) => headers.annotate(replied, reply),
+            Policy::ApiKey(_)
+            | Policy::FixedReply(_)
+            | Policy::Maintenance(_)
+            | Policy::RateLimit(_)
+            | Policy::Redirect(_)
+            | Policy::RequestHeaders(_)
+            | Policy::Rewrite(_)
+            | Policy::Trace(_) => {}
         }
     }
 }
@@ -207,7 +291,7 @@ fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
 fn limit_of(policy: &Policy) -> Option<&RateLimit> {
     match policy {
         Policy::RateLimit(limit) => Some(limit),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        _ => None,
     }
 }
 
@@ -220,37 +304,4 @@ fn edit(edits: &Edits, at: usize, request: &mut Request<'_>) -> Verdict {
 /// The place of a policy as a note holds it.
 fn place(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
-}
-
-/// What each policy would do with this request, in running order, as phrases; the last is the refusal if there is
-/// one. It charges no limit. The request is changed as it would be, so give it a copy.
-pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<String>, (Vec<String>, Fault)> {
-    let mut phrases = Vec::new();
-    for (at, policy) in policies.iter().enumerate() {
-        let outcome = match policy {
-            Policy::ApiKey(key) => key
-                .check(at, request)
-                .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
-            Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
-                Ok(left) => {
-                    let left = left.first().map_or(0, |left| left.requests);
-                    Ok(Note::Limited { policy: place(at), left, reset_s: 0 }.phrase(policies, None))
-                }
-                Err(denied) => Err(limit.fault(denied.retry_ns)),
-            },
-            Policy::RequestHeaders(edits) => {
-                edits.apply(&mut request.head.fields);
-                Ok(format!("{} {} on the request", edits.name, edits.phrase()))
-            }
-            Policy::ReplyHeaders(edits) => Ok(format!("{} {} on the reply", edits.name, edits.phrase())),
-        };
-        match outcome {
-            Ok(phrase) => phrases.push(phrase),
-            Err(fault) => {
-                phrases.push(format!("{fault}; {} more not reached", policies.len() - at - 1));
-                return Err((phrases, fault));
-            }
-        }
-    }
-    Ok(phrases)
 }

@@ -5,6 +5,7 @@
 //! reference count. Explain, the tail and the verdict card all read the same phrases.
 
 use super::{Consumer, Policy};
+use crate::exchange::Span;
 
 /// Policies of one route that notes can name.
 pub const POLICIES_MAX: usize = u16::MAX as usize;
@@ -12,14 +13,22 @@ pub const POLICIES_MAX: usize = u16::MAX as usize;
 /// A decision. `policy` is the place of the policy in the list of the route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
+    /// Answered by itself.
+    Answered { policy: u16 },
     /// Changed header fields.
     Edited { policy: u16 },
     /// Knew the consumer.
     Identified { policy: u16 },
     /// Let it through and has so much left; the whole burst is back in `reset_s`.
     Limited { policy: u16, left: u32, reset_s: u32 },
+    /// Found the page of another origin that calls.
+    Origin { policy: u16, origin: Span },
     /// Refused it until `retry_s` from now.
     Refused { policy: u16, retry_s: u32 },
+    /// Changed where it goes at its endpoint.
+    Rewrote { policy: u16 },
+    /// Placed it in a trace, which may have begun here.
+    Traced { policy: u16, begun: bool },
 }
 
 impl Note {
@@ -27,6 +36,7 @@ impl Note {
     pub fn phrase(self, policies: &[Policy], consumer: Option<&Consumer>) -> String {
         let name = |at: u16| policies.get(usize::from(at)).map_or("a policy", Policy::name);
         match self {
+            Self::Answered { policy } => format!("{} answered", name(policy)),
             Self::Edited { policy } => format!("{} changed header fields", name(policy)),
             Self::Identified { policy } => {
                 format!("{} → {}", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
@@ -35,6 +45,10 @@ impl Note {
                 Some(Policy::RateLimit(limit)) => format!("{} {left} of {} left", limit.name, limit.rate.burst()),
                 _ => format!("{} {left} left", name(policy)),
             },
+            Self::Origin { policy, .. } => format!("{} saw a call from another origin", name(policy)),
+            Self::Rewrote { policy } => format!("{} rewrote where it goes", name(policy)),
+            Self::Traced { policy, begun: true } => format!("{} began a trace", name(policy)),
+            Self::Traced { policy, begun: false } => format!("{} went on with a trace", name(policy)),
             Self::Refused { policy, retry_s } => format!("{} refused, next allowed in {retry_s} s", name(policy)),
         }
     }

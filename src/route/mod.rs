@@ -33,15 +33,13 @@ mod tests;
 
 mod tree;
 
-use http::Method;
-use smallvec::SmallVec;
-
 use crate::exchange::Fields;
+use http::Method;
 
 pub use condition::{Conditions, ValueMatch};
 pub use explain::{EXPLAINED_MAX, Explanation, Loser, Winner};
 pub use host::HostPattern;
-pub use path::{PATTERN_BYTES_MAX, PATTERN_SEGMENTS_MAX, PathPattern, REGEX_BYTES_MAX};
+pub use path::{PATTERN_BYTES_MAX, PATTERN_SEGMENTS_MAX, PathPattern, REGEX_BYTES_MAX, Spans};
 pub use table::{REGEXES_PER_HOST_MAX, ROUTES_MAX, Table, TableError};
 
 /// A host, path, header or query pattern that cannot be used; the text says which and why.
@@ -95,7 +93,7 @@ pub enum Found<'t, T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captures<'t> {
     names: &'t [Box<str>],
-    spans: SmallVec<[(u32, u32); 4]>,
+    spans: Spans,
 }
 
 impl<'t> Captures<'t> {

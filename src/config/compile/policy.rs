@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
-use super::Given;
+use super::{Given, policy_answer as answer};
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
@@ -43,7 +43,7 @@ pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -
 pub(super) fn limits(named: &Named) -> HashMap<Arc<str>, RateLimit> {
     let limit = |(name, policy): (&Arc<str>, &Policy)| match policy {
         Policy::RateLimit(limit) => Some((Arc::clone(name), limit.clone())),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        _ => None,
     };
     named.iter().filter_map(limit).collect()
 }
@@ -69,6 +69,16 @@ fn one(
 ) -> Option<Policy> {
     let name = Arc::clone(name);
     match policy {
+        model::Policy::Cors(found) => Some(answer::cors(name, found)),
+        model::Policy::Maintenance(found) => Some(answer::maintenance(name, found)),
+        model::Policy::Reply(found) => Some(answer::reply(name, found)),
+        model::Policy::RequestId(found) => Some(answer::request_id(name, found)),
+        model::Policy::SecurityHeaders(found) => Some(answer::security_headers(name, found)),
+        model::Policy::Trace(found) => Some(answer::trace(name, found)),
+        // What the names stand for is asked for each route.
+        model::Policy::Redirect(_) | model::Policy::Rewrite(_) => {
+            answer::templated(&name, policy, path, &|_| Some(0), problems)
+        }
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
         model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),
         model::Policy::RequestHeaders(edits) => {

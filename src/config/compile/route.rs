@@ -10,7 +10,7 @@ use http::Method;
 use weirgate_store::model::{self, Model, Name, PolicyRef};
 
 use super::policy::{self, Named};
-use super::{Given, Indices, split};
+use super::{Given, Indices, policy_answer as answer, split};
 use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
@@ -25,18 +25,25 @@ pub(super) fn routes(
     problems: &mut Problems,
 ) -> Vec<Route> {
     let canaries = split::earlier(given);
-    let compile = |(name, route): (&Name, &model::Route)| Route {
-        name: name.as_str().into(),
-        identity: identity(name),
-        policies: policies(name, route, named, given, problems),
-        // A dangling name was found by the check; until then an index past the end finds nothing.
-        upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
-        urgency: route.urgency,
-        split: split::split(name, route, upstreams, &canaries, given),
-        mirror: split::mirror(name, route, upstreams, given),
-        max_body: route.max_body.map(|size| size.0),
-        connect: route.connect,
-        meter: given.meters.meter(Metered::Route, name.as_str()),
+    let compile = |(name, route): (&Name, &model::Route)| {
+        // What is wrong with a path is told with the table.
+        let path = path_pattern(&route.matches.path).ok();
+        let policies = policies(name, route, path.as_ref(), &Sources { model, named, given }, problems);
+        let captures = path.filter(|_| policies.iter().any(Policy::holds_capture)).map(Box::new);
+        Route {
+            name: name.as_str().into(),
+            identity: identity(name),
+            policies,
+            captures,
+            // A dangling name was found by the check; until then an index past the end finds nothing.
+            upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
+            urgency: route.urgency,
+            split: split::split(name, route, upstreams, &canaries, given),
+            mirror: split::mirror(name, route, upstreams, given),
+            max_body: route.max_body.map(|size| size.0),
+            connect: route.connect,
+            meter: given.meters.meter(Metered::Route, name.as_str()),
+        }
     };
     model.routes.iter().map(compile).collect()
 }
@@ -47,21 +54,42 @@ fn identity(name: &Name) -> u64 {
     hasher.finish()
 }
 
+/// Where the policies of a route come from.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    model: &'a Model,
+    named: &'a Named,
+    given: &'a Given<'a>,
+}
+
 fn policies(
     name: &Name,
     route: &model::Route,
-    named: &Named,
-    given: &Given<'_>,
+    pattern: Option<&PathPattern>,
+    sources: &Sources<'_>,
     problems: &mut Problems,
 ) -> Vec<Policy> {
+    let Sources { model, named, given } = *sources;
+    let place_of = |capture: &str| pattern.and_then(|pattern| pattern.place_of(capture));
     let mut all: Vec<Policy> = Vec::with_capacity(route.policies.len());
     for (at, reference) in route.policies.iter().enumerate() {
         let compiled = match reference {
-            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned(),
+            PolicyRef::Named(policy) => {
+                match model.policies.get(policy).filter(|policy| answer::is_templated(policy)) {
+                    Some(written) => {
+                        let path = format!("routes.{name}.policies[{at}]");
+                        answer::templated(&policy.as_str().into(), written, &path, &place_of, problems)
+                    }
+                    None => named.get(policy.as_str()).cloned(),
+                }
+            }
             PolicyRef::Inline(policy) => {
                 let path = format!("routes.{name}.policies[{at}].{}", policy.kind());
                 let own: Arc<str> = format!("{name}.{}", policy.kind()).into();
-                policy::in_place(&own, policy, &path, given, problems)
+                match answer::is_templated(policy) {
+                    true => answer::templated(&own, policy, &path, &place_of, problems),
+                    false => policy::in_place(&own, policy, &path, given, problems),
+                }
             }
         };
         all.extend(compiled);

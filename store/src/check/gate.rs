@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::Findings;
 use super::spelling::{is_field_value, is_framing, is_token};
+use super::{Findings, answer, browser};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -52,9 +52,17 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
     match policy {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
+        Policy::Cors(found) => browser::cors(findings, &format!("{path}.cors"), found),
+        Policy::Maintenance(found) => answer::maintenance(findings, &format!("{path}.maintenance"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),
         Policy::ReplyHeaders(found) => edits(findings, &format!("{path}.reply_headers"), found),
+        Policy::Redirect(found) => answer::redirect(findings, &format!("{path}.redirect"), found),
+        Policy::Reply(found) => answer::reply(findings, &format!("{path}.reply"), found),
+        Policy::RequestId(found) => browser::request_id(findings, &format!("{path}.request_id"), found),
+        Policy::Rewrite(found) => answer::rewrite(findings, &format!("{path}.rewrite"), found),
+        Policy::SecurityHeaders(found) => browser::security(findings, &format!("{path}.security_headers"), found),
+        Policy::Trace(found) => browser::trace(findings, &format!("{path}.trace"), found),
     }
 }
 
@@ -113,7 +121,7 @@ fn edits(findings: &mut Findings<'_>, path: &str, edits: &FieldEdits) {
     }
 }
 
-fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
+pub(super) fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
     if is_framing(name) {
         let message = format!("\"{name}\" frames the message or belongs to one connection");
         findings.bad(path, message, "leave it out; weirgate writes it itself");

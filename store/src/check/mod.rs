@@ -5,7 +5,11 @@
 //! Pure: nothing is read, bound or resolved here. What needs the machine (a port in use, a key that does not fit its
 //! certificate) is for the daemon's compile step. No problem stops the search for the next.
 
+mod answer;
+
 mod balance;
+
+mod browser;
 
 mod discovery;
 
@@ -156,3 +160,6 @@ fn problem(code: ProblemCode, path: String, message: impl Display, help: impl Di
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod answer_tests;

@@ -4,9 +4,12 @@
 use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
-use super::{Findings, gate, split};
-use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch};
+use super::{Findings, answer, gate, split};
+use crate::model::{
+    Kind, LimitKey, Match, Model, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch,
+};
 use crate::parse::place::quoted;
+use crate::template;
 use crate::wire::ProblemCode;
 
 pub(super) fn check(findings: &mut Findings<'_>) {
@@ -34,6 +37,14 @@ pub(super) fn named_policies(route: &Route) -> impl Iterator<Item = &Name> {
     route.policies.iter().filter_map(|policy| match policy {
         PolicyRef::Named(name) => Some(name),
         PolicyRef::Inline(_) => None,
+    })
+}
+
+/// Whether a route is answered by one of its policies. One that does not exist may have been meant to.
+pub(super) fn answers(model: &Model, route: &Route) -> bool {
+    route.policies.iter().any(|reference| match reference {
+        PolicyRef::Named(name) => model.policies.get(name).is_none_or(Policy::answers),
+        PolicyRef::Inline(policy) => policy.answers(),
     })
 }
 
@@ -139,6 +150,14 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             }
         }
     }
+    captures(findings, name, route, &resolved);
+    let answering = resolved.iter().find(|(_, policy)| policy.answers());
+    if let Some((index, policy)) = answering.filter(|_| route.upstream.is_some() || !route.split.is_empty()) {
+        let message =
+            format!("nothing ever goes to the upstream of this route: {} answers every request", policy.kind());
+        let help = "leave the upstream out, or the policy";
+        findings.warn(ProblemCode::Conflict, at(name, &format!("policies[{index}]")), message, help);
+    }
     let keyed = resolved.iter().any(|(_, policy)| matches!(policy, Policy::ApiKey(_)));
     for (index, policy) in resolved {
         let anonymous = matches!(policy, Policy::RateLimit(limit) if limit.per == LimitKey::Consumer) && !keyed;
@@ -147,6 +166,44 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             let message = "this counts by consumer, and no policy of the route finds out which one calls";
             let help = "add an api_key policy; until then it counts by client address";
             findings.warn(ProblemCode::Conflict, path, message, help);
+        }
+    }
+}
+
+/// Names in braces must be those of every request or of the path of this route.
+fn captures(findings: &mut Findings<'_>, name: &Name, route: &Route, resolved: &[(usize, &Policy)]) {
+    let mut names: Option<Vec<String>> = None;
+    for (index, policy) in resolved {
+        for (field, text) in answer::templates(policy) {
+            let pieces = template::parse(text).unwrap_or_default();
+            for capture in template::captures(&pieces) {
+                let names = names.get_or_insert_with(|| capture_names(&route.matches.path));
+                if names.iter().any(|own| own == capture) {
+                    continue;
+                }
+                let place = match route.policies.get(*index) {
+                    Some(PolicyRef::Inline(_)) => format!("policies[{index}].{}.{field}", policy.kind()),
+                    Some(PolicyRef::Named(_)) | None => format!("policies[{index}]"),
+                };
+                let message = format!("no request and no path of this route has \"{{{capture}}}\"");
+                findings.bad(at(name, &place), message, template::help(capture, names));
+            }
+        }
+    }
+}
+
+/// What the path of a route names: the parameters of a template, or the groups of a regex, by name and by number.
+fn capture_names(path: &PathPattern) -> Vec<String> {
+    match path {
+        PathPattern::Prefix(_) | PathPattern::Exact { .. } => Vec::new(),
+        PathPattern::Template { template } => {
+            let inner = |segment: &str| Some(segment.strip_prefix('{')?.strip_suffix('}')?.to_owned());
+            template.split('/').filter_map(inner).collect()
+        }
+        PathPattern::Regex { regex: pattern } => {
+            let Ok(regex) = regex(pattern) else { return Vec::new() };
+            let groups = regex.capture_names().enumerate().skip(1);
+            groups.flat_map(|(at, name)| name.map(str::to_owned).into_iter().chain([at.to_string()])).collect()
         }
     }
 }

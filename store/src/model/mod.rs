@@ -32,7 +32,11 @@ pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
-pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
+pub use policy::{
+    ApiKeyPolicy, CorsPolicy, FieldEdits, Frame, Hsts, LimitKey, MaintenancePolicy, Policy, PolicyRef, QueryEdits,
+    RESERVED_FIELDS, RateLimitPolicy, RedirectPolicy, ReplyPolicy, RequestIdPolicy, RewritePolicy,
+    SecurityHeadersPolicy, TraceFrom, TracePolicy,
+};
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
 };

@@ -47,6 +47,8 @@ const STAND_INS: &[(&str, &str)] = &[
     ("per", "\"consumer\""),
     ("rate", "\"100/s\""),
     ("path", "\"/healthz\""),
+    ("to", "\"https://{host}{path}\""),
+    ("origins", "[\"https://app.example.com\"]"),
 ];
 
 /// `known` are mistakes in the object that were found before.

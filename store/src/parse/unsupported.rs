@@ -52,7 +52,6 @@ const POLICIES_LATER: &[&str] = &[
     "compose",
     "compress",
     "concurrency",
-    "cors",
     "decompress",
     "forward_auth",
     "hmac",
@@ -65,8 +64,6 @@ const POLICIES_LATER: &[&str] = &[
     "oauth2",
     "oidc",
     "quota",
-    "redirect",
-    "rewrite",
     "transcode",
     "transform",
     "validate",
@@ -74,7 +71,21 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_NOW: &str = "leave it out; these work: api_key, rate_limit, request_headers, reply_headers";
+/// Kinds of policies that work.
+const POLICIES_NOW: &[&str] = &[
+    "api_key",
+    "cors",
+    "maintenance",
+    "rate_limit",
+    "redirect",
+    "reply",
+    "reply_headers",
+    "request_headers",
+    "request_id",
+    "rewrite",
+    "security_headers",
+    "trace",
+];
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -97,7 +108,7 @@ pub(super) fn find(kind: Kind, object: &Value, root: &Place) -> Vec<Refused> {
         let keys = policy.as_object().into_iter().flat_map(serde_json::Map::keys);
         for key in keys.filter(|key| POLICIES_LATER.contains(&key.as_str())) {
             let message = format!("the policy \"{key}\" is not supported yet");
-            found.push(Refused { place: place.key(key), message, help: POLICIES_NOW.to_owned() });
+            found.push(Refused { place: place.key(key), message, help: policies_now() });
         }
     }
     found
@@ -176,7 +187,11 @@ fn is_host_and_port(text: &str) -> bool {
     labels && named && port.parse::<u16>().is_ok()
 }
 
+fn policies_now() -> String {
+    format!("leave it out; these work: {}", POLICIES_NOW.join(", "))
+}
+
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    suggest::help(key, "kinds of policies", ["api_key", "rate_limit", "request_headers", "reply_headers"])
+    suggest::help(key, "kinds of policies", POLICIES_NOW.iter().copied())
 }

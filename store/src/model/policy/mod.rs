@@ -9,28 +9,70 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
+mod browser;
+
+mod reply;
+
+mod rewrite;
+
+mod trace;
+
+pub use browser::{CorsPolicy, Frame, Hsts, SecurityHeadersPolicy};
+pub use reply::{MaintenancePolicy, RedirectPolicy, ReplyPolicy};
+pub use rewrite::{QueryEdits, RewritePolicy};
+pub use trace::{RequestIdPolicy, TraceFrom, TracePolicy};
+
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Policy {
     /// The caller proves by a key which consumer it is.
     ApiKey(ApiKeyPolicy),
+    /// Which pages of other origins may call.
+    Cors(CorsPolicy),
+    /// Everybody gets 503, except from some networks.
+    Maintenance(MaintenancePolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
+    /// Sends the client elsewhere.
+    Redirect(RedirectPolicy),
+    /// Always the same reply.
+    Reply(ReplyPolicy),
     /// Edits of the fields that go to the endpoint.
     RequestHeaders(FieldEdits),
     /// Edits of the fields that go to the client.
     ReplyHeaders(FieldEdits),
+    /// The id of each request in a field of choice.
+    RequestId(RequestIdPolicy),
+    /// Another path, host or query at the endpoint.
+    Rewrite(RewritePolicy),
+    /// Reply fields that make a page safer.
+    SecurityHeaders(SecurityHeadersPolicy),
+    /// W3C trace context.
+    Trace(TracePolicy),
 }
 
 impl Policy {
+    /// Whether it answers by itself, so that a route with it needs no upstream.
+    pub fn answers(&self) -> bool {
+        matches!(self, Self::Redirect(_) | Self::Reply(_))
+    }
+
     /// The key of its kind in the file.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
+            Self::Cors(_) => "cors",
+            Self::Maintenance(_) => "maintenance",
             Self::RateLimit(_) => "rate_limit",
+            Self::Redirect(_) => "redirect",
+            Self::Reply(_) => "reply",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
+            Self::RequestId(_) => "request_id",
+            Self::Rewrite(_) => "rewrite",
+            Self::SecurityHeaders(_) => "security_headers",
+            Self::Trace(_) => "trace",
         }
     }
 }
