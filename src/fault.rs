@@ -90,6 +90,8 @@ pub enum Fault {
     CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
+    #[error("policy {policy}: what is called here has been taken out of service")]
+    Gone { policy: Arc<str> },
     #[error("what a policy makes of the request cannot be sent: {0}")]
     Unwritable(&'static str),
     #[error("{0}")]
@@ -199,6 +201,7 @@ impl Fault {
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
+            Self::Gone { .. } => facts(410, Client, Never, "gone", "This has been taken out of service"),
             Self::Unwritable(_) => facts(400, Client, Never, "unwritable", "The request cannot be passed on"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),

@@ -7,7 +7,7 @@
 use super::Fields;
 
 /// The longest `tracestate` that goes on; more is left out, which the recommendation allows beyond 512 bytes.
-pub const STATE_BYTES_MAX: usize = 512;
+const STATE_BYTES_MAX: usize = 512;
 
 /// Members of one `tracestate` (section 3.3.1.1).
 const STATE_MEMBERS_MAX: usize = 32;

@@ -45,6 +45,10 @@ fn one(policies: &[Policy], at: usize, policy: &Policy, request: &mut Request<'_
             Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())
         }
         Policy::Cors(cors) => return Ok(answer(name, cors.check(at, request), "lets the browser decide by the reply")),
+        Policy::Deprecation(policy) => {
+            policy.check(request)?;
+            policy.phrase()
+        }
         Policy::FixedReply(reply) => return Ok(answer(name, reply.check(at, request), "passes")),
         Policy::IdField(id) => {
             id.check(request);

@@ -25,6 +25,8 @@ pub mod cors;
 
 mod credentials;
 
+pub mod deprecation;
+
 mod explain;
 
 pub mod headers;
@@ -56,6 +58,7 @@ pub use answers::{FixedReply, Maintenance};
 pub use authenticate::api_key::ApiKey;
 pub use cors::Cors;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
+pub use deprecation::Deprecation;
 pub use explain::{Explained, explain};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
@@ -81,6 +84,8 @@ pub enum Phase {
     Preflight,
     /// Who is it?
     Authenticate,
+    /// Is it still there?
+    Version,
     /// How often may they?
     Limit,
     /// What the endpoint sees.
@@ -96,6 +101,7 @@ pub enum Phase {
 pub enum Policy {
     ApiKey(ApiKey),
     Cors(Cors),
+    Deprecation(Deprecation),
     FixedReply(FixedReply),
     IdField(IdField),
     Maintenance(Maintenance),
@@ -163,6 +169,7 @@ impl Policy {
         match self {
             Self::ApiKey(policy) => &policy.name,
             Self::Cors(policy) => &policy.name,
+            Self::Deprecation(policy) => &policy.name,
             Self::FixedReply(policy) => &policy.name,
             Self::IdField(policy) => &policy.name,
             Self::Maintenance(policy) => &policy.name,
@@ -189,6 +196,7 @@ impl Policy {
         match self {
             Self::ApiKey(_) => Phase::Authenticate,
             Self::Cors(_) => Phase::Preflight,
+            Self::Deprecation(_) => Phase::Version,
             Self::FixedReply(_) | Self::Redirect(_) => Phase::Respond,
             Self::IdField(_) | Self::Maintenance(_) | Self::Trace(_) => Phase::Access,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
@@ -211,6 +219,7 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
         let verdict = match policy {
             Policy::ApiKey(policy) => policy.check(at, request)?,
             Policy::Cors(policy) => policy.check(at, request),
+            Policy::Deprecation(policy) => policy.check(request)?,
             Policy::FixedReply(policy) => policy.check(at, request),
             Policy::IdField(policy) => policy.check(request),
             Policy::Maintenance(policy) => policy.check(at, request)?,
@@ -235,6 +244,7 @@ pub fn on_reply(policies: &[Policy], replied: &Replied<'_>, reply: &mut Fields) 
     for (at, policy) in policies.iter().enumerate() {
         match policy {
             Policy::Cors(cors) => cors.annotate(at, replied, reply),
+            Policy::Deprecation(policy) => policy.annotate(reply),
             Policy::IdField(id) => id.annotate(replied, reply),
             Policy::ReplyHeaders(edits) => edits.apply(reply),
             Policy::SecurityHeaders(headers) => headers.annotate(replied, reply),

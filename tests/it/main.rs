@@ -9,9 +9,13 @@ mod support;
 
 mod abuse;
 
+mod answer;
+
 mod auth;
 
 mod balance;
+
+mod browser;
 
 mod canary;
 

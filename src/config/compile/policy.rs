@@ -70,6 +70,7 @@ fn one(
     let name = Arc::clone(name);
     match policy {
         model::Policy::Cors(found) => Some(answer::cors(name, found)),
+        model::Policy::Deprecation(found) => Some(answer::deprecation(name, found)),
         model::Policy::Maintenance(found) => Some(answer::maintenance(name, found)),
         model::Policy::Reply(found) => Some(answer::reply(name, found)),
         model::Policy::RequestId(found) => Some(answer::request_id(name, found)),

@@ -7,13 +7,17 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use weirgate_store::model::{self, CorsPolicy, Frame, Hsts, MaintenancePolicy, ReplyPolicy, SecurityHeadersPolicy};
-use weirgate_store::model::{RedirectPolicy, RequestIdPolicy, RewritePolicy, TraceFrom, TracePolicy};
+use weirgate_store::model::{
+    Date, DeprecationPolicy, RedirectPolicy, RequestIdPolicy, RewritePolicy, TraceFrom, TracePolicy,
+};
 
 use crate::config::problems::Problems;
 use crate::policy::cors::{Names, Origins};
+use crate::policy::deprecation::Dates;
 use crate::policy::template::{Form, Template};
 use crate::policy::{
-    Cors, FixedReply, IdField, Maintenance, Mistake, Policy, Redirect, Rewrite, SecurityHeaders, TraceContinued,
+    Cors, Deprecation, FixedReply, IdField, Maintenance, Mistake, Policy, Redirect, Rewrite, SecurityHeaders,
+    TraceContinued,
 };
 
 /// Says where a part of the route's path is among its captures.
@@ -97,6 +101,25 @@ pub(super) fn cors(name: Arc<str>, policy: &CorsPolicy) -> Policy {
         max_age: policy.max_age.map(|span| span.0.as_secs()),
         private_network: policy.private_network,
     })
+}
+
+pub(super) fn deprecation(name: Arc<str>, policy: &DeprecationPolicy) -> Policy {
+    // A date of the model is one that a calendar has.
+    let http_date = |date: Date| {
+        let at = jiff::Timestamp::from_second(date.0).unwrap_or_default();
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default()
+    };
+    let sunset = policy.sunset.map(|sunset| (sunset.0, http_date(sunset)));
+    Policy::Deprecation(Deprecation::new(
+        name,
+        &Dates {
+            since: policy.since.map(|since| since.0),
+            sunset: sunset.as_ref().map(|(at, text)| (*at, text.as_str())),
+            successor: policy.successor.as_deref(),
+            docs: policy.docs.as_deref(),
+            gone: policy.gone,
+        },
+    ))
 }
 
 pub(super) fn security_headers(name: Arc<str>, policy: &SecurityHeadersPolicy) -> Policy {

@@ -118,6 +118,22 @@ fn what_browsers_are_told() {
 }
 
 #[test]
+fn interfaces_on_their_way_out() {
+    check(&[
+        (
+            "deprecation = { since = \"2026-01-01\", sunset = \"2026-12-31T18:00:00Z\", docs = \"https://d.example/v1\" }",
+            None,
+        ),
+        ("deprecation = { since = \"2026-01-01\", sunset = \"2026-01-01\", successor = \"/v2\", gone = false }", None),
+        ("deprecation = {}", Some((MissingField, "deprecation"))),
+        ("deprecation = { since = \"2026-01-02\", sunset = \"2026-01-01\" }", Some((Conflict, "deprecation.sunset"))),
+        ("deprecation = { since = \"2026-13-01\" }", Some((BadValue, "deprecation.since"))),
+        ("deprecation = { sunset = \"2026-01-01\", docs = \"a b\" }", Some((BadValue, "deprecation.docs"))),
+        ("deprecation = { sunset = \"2026-01-01\", successor = \"/v2>\" }", Some((BadValue, "deprecation.successor"))),
+    ]);
+}
+
+#[test]
 fn a_route_that_answers_needs_no_upstream() {
     let reply = "[policies.gone]\nreply = { status = 410 }\n";
     let good = format!("{reply}[routes.a]\npolicies = [\"gone\"]\n");

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::spelling::{is_field_value, is_framing, is_token};
-use super::{Findings, answer, browser};
+use super::{Findings, answer, browser, deprecation};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -53,6 +53,7 @@ pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
     match policy {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
         Policy::Cors(found) => browser::cors(findings, &format!("{path}.cors"), found),
+        Policy::Deprecation(found) => deprecation::deprecation(findings, &format!("{path}.deprecation"), found),
         Policy::Maintenance(found) => answer::maintenance(findings, &format!("{path}.maintenance"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),

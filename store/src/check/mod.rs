@@ -11,6 +11,8 @@ mod balance;
 
 mod browser;
 
+mod deprecation;
+
 mod discovery;
 
 mod gate;

@@ -9,6 +9,8 @@ mod certificate;
 
 mod consumer;
 
+mod date;
+
 mod listener;
 
 mod object;
@@ -30,12 +32,13 @@ use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, Consumer};
+pub use date::Date;
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
 pub use policy::{
-    ApiKeyPolicy, CorsPolicy, FieldEdits, Frame, Hsts, LimitKey, MaintenancePolicy, Policy, PolicyRef, QueryEdits,
-    RESERVED_FIELDS, RateLimitPolicy, RedirectPolicy, ReplyPolicy, RequestIdPolicy, RewritePolicy,
-    SecurityHeadersPolicy, TraceFrom, TracePolicy,
+    ApiKeyPolicy, CorsPolicy, DeprecationPolicy, FieldEdits, Frame, Hsts, LimitKey, MaintenancePolicy, Policy,
+    PolicyRef, QueryEdits, RESERVED_FIELDS, RateLimitPolicy, RedirectPolicy, ReplyPolicy, RequestIdPolicy,
+    RewritePolicy, SecurityHeadersPolicy, TraceFrom, TracePolicy,
 };
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,

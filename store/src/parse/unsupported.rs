@@ -75,6 +75,7 @@ const POLICIES_LATER: &[&str] = &[
 const POLICIES_NOW: &[&str] = &[
     "api_key",
     "cors",
+    "deprecation",
     "maintenance",
     "rate_limit",
     "redirect",

@@ -328,7 +328,11 @@ fn for_browsers() -> impl Strategy<Value = Policy> {
     let id = (text(), any::<bool>()).prop_map(|(header, reply)| RequestIdPolicy { header, reply });
     let from = prop_oneof![Just(TraceFrom::Everyone), Just(TraceFrom::Proxies)];
     let trace = (from, 0..=100_u16).prop_map(|(from, share)| TracePolicy { from, sample: Percent(share) });
+    let date = || option::of((0..40_000_000_000_i64).prop_map(Date));
+    let deprecation = (date(), date(), option::of(text()), option::of(text()), any::<bool>())
+        .prop_map(|(since, sunset, successor, docs, gone)| DeprecationPolicy { since, sunset, successor, docs, gone });
     prop_oneof![
+        deprecation.prop_map(Policy::Deprecation),
         cors.prop_map(Policy::Cors),
         security.prop_map(Policy::SecurityHeaders),
         id.prop_map(Policy::RequestId),

@@ -11,6 +11,8 @@ use super::{Name, Rate};
 
 mod browser;
 
+mod deprecation;
+
 mod reply;
 
 mod rewrite;
@@ -18,6 +20,7 @@ mod rewrite;
 mod trace;
 
 pub use browser::{CorsPolicy, Frame, Hsts, SecurityHeadersPolicy};
+pub use deprecation::DeprecationPolicy;
 pub use reply::{MaintenancePolicy, RedirectPolicy, ReplyPolicy};
 pub use rewrite::{QueryEdits, RewritePolicy};
 pub use trace::{RequestIdPolicy, TraceFrom, TracePolicy};
@@ -30,6 +33,8 @@ pub enum Policy {
     ApiKey(ApiKeyPolicy),
     /// Which pages of other origins may call.
     Cors(CorsPolicy),
+    /// Says how long it will be there, and what comes after.
+    Deprecation(DeprecationPolicy),
     /// Everybody gets 503, except from some networks.
     Maintenance(MaintenancePolicy),
     /// No more than so many requests in a time.
@@ -63,6 +68,7 @@ impl Policy {
         match self {
             Self::ApiKey(_) => "api_key",
             Self::Cors(_) => "cors",
+            Self::Deprecation(_) => "deprecation",
             Self::Maintenance(_) => "maintenance",
             Self::RateLimit(_) => "rate_limit",
             Self::Redirect(_) => "redirect",
