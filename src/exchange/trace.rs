@@ -66,7 +66,7 @@ impl Trace {
 
     /// The `traceparent` of the next hop.
     pub fn text(&self) -> String {
-        let flags = u8::from(self.sampled) * SAMPLED | u8::from(self.random) * RANDOM;
+        let flags = (u8::from(self.sampled) * SAMPLED) | (u8::from(self.random) * RANDOM);
         format!("00-{:032x}-{:016x}-{flags:02x}", self.id, self.span)
     }
 }

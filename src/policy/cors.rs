@@ -52,9 +52,11 @@ pub struct Origins {
     any: bool,
     /// In order.
     exact: Box<[Box<[u8]>]>,
-    /// What stands before and behind the wildcard.
-    under: Box<[(Box<[u8]>, Box<[u8]>)]>,
+    under: Box<[Around]>,
 }
+
+/// What stands before and behind a wildcard.
+type Around = (Box<[u8]>, Box<[u8]>);
 
 impl Origins {
     /// `https://app.example.com`, `https://*.example.com` or `*`, checked before.
@@ -73,7 +75,7 @@ impl Origins {
 
     fn holds(&self, origin: &[u8]) -> bool {
         let is_label = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
-        let is_under = |(before, behind): &(Box<[u8]>, Box<[u8]>)| {
+        let is_under = |(before, behind): &Around| {
             let label = origin.strip_prefix(&**before).and_then(|rest| rest.strip_suffix(&**behind));
             label.is_some_and(|label| !label.is_empty() && label.iter().all(is_label))
         };

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use http::Method;
 
 use super::tree::Offer;
-use super::{HostPattern, PathPattern, Query, Route, Table, host};
+use super::{Conditions, HostPattern, PathPattern, Query, Route, Table, host};
 
 /// The most routes that are listed as having lost.
 pub const EXPLAINED_MAX: usize = 8;
@@ -82,8 +82,9 @@ impl<'t, T> Explanation<'t, T> {
 
 fn praise(route: &Route<()>, query: &Query<'_>) -> String {
     let host = best_host(route, query.host);
-    let conditions = &route.conditions;
-    let count = usize::from(!conditions.methods.is_empty()) + conditions.headers.len() + conditions.query.len();
+    let Conditions { methods, headers, query, cookies, media } = &route.conditions;
+    let sets = usize::from(!methods.is_empty()) + usize::from(!media.is_empty());
+    let count = sets + headers.len() + query.len() + cookies.len();
     let rest = match count {
         0 => "it has no other condition".to_owned(),
         1 => "its one other condition holds".to_owned(),
@@ -112,6 +113,10 @@ fn behind(route: &Route<()>, winner: &Route<()>, query: &Query<'_>) -> String {
         "it has fewer conditions on headers".to_owned()
     } else if own.query.len() != best.query.len() {
         "it has fewer conditions on the query".to_owned()
+    } else if own.cookies.len() != best.cookies.len() {
+        "it has fewer conditions on cookies".to_owned()
+    } else if own.media.is_empty() != best.media.is_empty() {
+        "it has no condition on the media type".to_owned()
     } else if route.order != winner.order {
         "it comes later in the configuration".to_owned()
     } else {

@@ -5,7 +5,8 @@
 //! 1. host: exact, then the longest wildcard, then `*`;
 //! 2. path: exact, then template (more literal segments, then the earlier literal), then regex (higher priority, then
 //!    order), then the prefix with most segments;
-//! 3. a method condition before none, then more header conditions, then more query conditions, then order, then name.
+//! 3. a method condition before none, then more header conditions, then more query conditions, then more cookie
+//!    conditions, then a condition on the media type before none, then order, then name.
 //!
 //! A route whose conditions fail shadows nothing: the search goes on to a shorter prefix and to a less specific host.
 //! Paths are compared in their matched spelling (`exchange::spelling`), so every spelling of a path meets its route. A
@@ -18,6 +19,8 @@ mod condition;
 mod explain;
 
 mod host;
+
+mod media;
 
 mod path;
 
@@ -39,6 +42,7 @@ use http::Method;
 pub use condition::{Conditions, ValueMatch};
 pub use explain::{EXPLAINED_MAX, Explanation, Loser, Winner};
 pub use host::HostPattern;
+pub use media::MediaPattern;
 pub use path::{PATTERN_BYTES_MAX, PATTERN_SEGMENTS_MAX, PathPattern, REGEX_BYTES_MAX, Spans};
 pub use table::{REGEXES_PER_HOST_MAX, ROUTES_MAX, Table, TableError};
 

@@ -133,7 +133,7 @@ impl<T> Table<T> {
             match route.conditions.failure(query) {
                 None => return ControlFlow::Break((offer.id, route.path.captures(query.path))),
                 Some(Failure::Method(_)) => is_only_method = true,
-                Some(Failure::Header(..) | Failure::Parameter(..)) => {}
+                Some(Failure::Cookie(..) | Failure::Header(..) | Failure::Media(_) | Failure::Parameter(..)) => {}
             }
             ControlFlow::Continue(())
         });
@@ -247,6 +247,8 @@ pub(super) fn rank<T>(route: &Route<T>) -> impl Ord {
         conditions.methods.is_empty(),
         count(conditions.headers.len()),
         count(conditions.query.len()),
+        count(conditions.cookies.len()),
+        conditions.media.is_empty(),
         route.order,
         &route.name,
     )

@@ -127,6 +127,63 @@ fn conditions() {
 }
 
 #[test]
+fn cookies_and_media_types() {
+    check(
+        &[
+            ("any", "path = \"/\""),
+            ("tester", "path = \"/\", cookies = { beta = { regex = \"on|yes\" } }"),
+            ("anonymous", "path = \"/me\", cookies = { sid = { present = false } }"),
+            ("me", "path = \"/me\""),
+            ("json", "path = \"/up\", content_type = [\"application/json\", \"text/*\"]"),
+            ("other", "path = \"/up\""),
+        ],
+        &[
+            ("GET a /", "any"),
+            ("GET a / Cookie: a=b; beta=on|", "tester"),
+            ("GET a / Cookie: a=b|Cookie: beta=yes|", "tester"),
+            ("GET a / Cookie: beta=off|", "any"),
+            ("GET a / Cookie: Beta=on|", "any"),
+            ("GET a /me", "anonymous"),
+            ("GET a /me Cookie: sid=1|", "me"),
+            ("POST a /up Content-Length: 0|Content-Type: Application/JSON; charset=utf-8|", "json"),
+            ("POST a /up Content-Length: 0|Content-Type: text/csv|", "json"),
+            ("POST a /up Content-Length: 0|Content-Type: image/png|", "other"),
+            ("POST a /up Content-Length: 0|Content-Type: text/csv|Content-Type: text/csv|", "other"),
+            ("POST a /up Content-Length: 0|", "other"),
+        ],
+    );
+}
+
+#[test]
+fn calls_of_grpc() {
+    let kind = "Content-Length: 0|Content-Type: application/grpc+proto|";
+    let rows: Vec<(String, &str)> = [
+        ("/shop.v1.Orders/Get", "get"),
+        ("/shop.v1.Orders/List", "orders"),
+        ("/shop.v1.Items/Get", "gets"),
+        ("/shop.v1.Items/List", "all"),
+        ("/shop.v1.Orders", "web"),
+        ("/a/b/c", "web"),
+    ]
+    .into_iter()
+    .map(|(path, want)| (format!("POST a {path} {kind}"), want))
+    .collect();
+    let mut rows: Vec<(&str, &str)> = rows.iter().map(|(row, want)| (row.as_str(), *want)).collect();
+    rows.push(("POST a /shop.v1.Orders/Get Content-Length: 0|Content-Type: application/json|", "web"));
+    rows.push(("GET a /shop.v1.Orders/Get", "web"));
+    check(
+        &[
+            ("web", ""),
+            ("all", "grpc = {}"),
+            ("orders", "grpc = { service = \"shop.v1.Orders\" }"),
+            ("gets", "grpc = { method = \"Get\" }"),
+            ("get", "grpc = { service = \"shop.v1.Orders\", method = \"Get\" }"),
+        ],
+        &rows,
+    );
+}
+
+#[test]
 fn what_a_request_without_a_route_is_told() {
     let mut origins = Vec::new();
     let gateway = Running::start(&config(&[("x", "path = \"/x\", methods = [\"PUT\", \"GET\"]")], &mut origins));

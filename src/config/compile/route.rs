@@ -15,7 +15,7 @@ use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
 use crate::policy::Policy;
-use crate::route::{self, Conditions, HostPattern, PathPattern, PatternError, Table, ValueMatch};
+use crate::route::{self, Conditions, HostPattern, MediaPattern, PathPattern, PatternError, Table, ValueMatch};
 
 pub(super) fn routes(
     model: &Model,
@@ -27,7 +27,7 @@ pub(super) fn routes(
     let canaries = split::earlier(given);
     let compile = |(name, route): (&Name, &model::Route)| {
         // What is wrong with a path is told with the table.
-        let path = path_pattern(&route.matches.path).ok();
+        let path = path_pattern(&route.matches.path()).ok();
         let policies = policies(name, route, path.as_ref(), &Sources { model, named, given }, problems);
         let captures = path.filter(|_| policies.iter().any(Policy::holds_capture)).map(Box::new);
         Route {
@@ -115,7 +115,7 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
         .iter()
         .filter_map(|host| problems.keep(&path_of("hosts"), HOST_HELP, HostPattern::parse(&host.0)))
         .collect();
-    let path = problems.keep(&path_of("path"), PATH_HELP, path_pattern(&written.path));
+    let path = problems.keep(&path_of("path"), PATH_HELP, path_pattern(&written.path()));
     let method = |text: &String| Method::from_bytes(text.as_bytes());
     let methods: Vec<_> = (written.methods.iter())
         .filter_map(|text| problems.keep(&path_of("methods"), "write methods as \"GET\"", method(text)))
@@ -127,8 +127,14 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
         };
         map.iter().filter_map(compile).collect()
     };
-    let conditions =
-        Conditions { methods, headers: values("headers", &written.headers), query: values("query", &written.query) };
+    let grpc = written.grpc.iter().map(|_| MediaPattern::Grpc);
+    let conditions = Conditions {
+        methods,
+        headers: values("headers", &written.headers),
+        query: values("query", &written.query),
+        cookies: values("cookies", &written.cookies),
+        media: written.content_type.iter().map(|text| MediaPattern::new(text)).chain(grpc).collect(),
+    };
     Some(route::Route {
         name: name.as_str().to_owned(),
         hosts,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
 use super::{Findings, answer, gate, split};
 use crate::model::{
-    Kind, LimitKey, Match, Model, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch,
+    GrpcMatch, Kind, LimitKey, Match, Model, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch,
 };
 use crate::parse::place::quoted;
 use crate::template;
@@ -94,6 +94,47 @@ fn conditions(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
     for (parameter, value) in &matches.query {
         value_regex(findings, &at(name, &format!("match.query.{}", quoted(parameter))), value);
     }
+    for (cookie, value) in &matches.cookies {
+        let path = at(name, &format!("match.cookies.{}", quoted(cookie)));
+        if !is_token(cookie) {
+            findings.bad(path.clone(), "this is not the name of a cookie", "write a name such as \"session\"");
+        }
+        value_regex(findings, &path, value);
+    }
+    media(findings, name, matches);
+    grpc(findings, name, matches);
+}
+
+fn media(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
+    for (index, pattern) in matches.content_type.iter().enumerate() {
+        let path = at(name, &format!("match.content_type[{index}]"));
+        let is_media = |(kind, subtype): (&str, &str)| is_token(kind) && kind != "*" && is_token(subtype);
+        if !pattern.split_once('/').is_some_and(is_media) || pattern.trim_end_matches("/*").contains('*') {
+            let message = format!("\"{}\" is not a media type", pattern.escape_debug());
+            findings.bad(path, message, "write \"application/json\" or \"text/*\", without parameters");
+        }
+    }
+}
+
+fn grpc(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
+    let Some(GrpcMatch { service, method }) = &matches.grpc else { return };
+    let at = |field: &str| at(name, &format!("match.{field}"));
+    if matches.path != PathPattern::default() {
+        let message = "the path of a gRPC call is made of its service and method";
+        findings.problem(ProblemCode::Conflict, at("path"), message, "leave the path out, or grpc");
+    }
+    if !matches.content_type.is_empty() {
+        let message = "a gRPC call has a media type of its own";
+        findings.problem(ProblemCode::Conflict, at("content_type"), message, "leave content_type out, or grpc");
+    }
+    for (key, text, dots) in [("grpc.service", service, true), ("grpc.method", method, false)] {
+        let in_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (b == b'.' && dots);
+        let is_name = |text: &String| !text.is_empty() && text.bytes().all(in_name) && !text.starts_with('.');
+        if text.as_ref().is_some_and(|text| !is_name(text)) {
+            let help = "write a service such as \"shop.v1.Orders\" and a method such as \"Get\"";
+            findings.bad(at(key), "this is not a name of gRPC", help);
+        }
+    }
 }
 
 fn path(findings: &mut Findings<'_>, name: &Name, pattern: &PathPattern) {
@@ -177,7 +218,7 @@ fn captures(findings: &mut Findings<'_>, name: &Name, route: &Route, resolved: &
         for (field, text) in answer::templates(policy) {
             let pieces = template::parse(text).unwrap_or_default();
             for capture in template::captures(&pieces) {
-                let names = names.get_or_insert_with(|| capture_names(&route.matches.path));
+                let names = names.get_or_insert_with(|| capture_names(&route.matches.path()));
                 if names.iter().any(|own| own == capture) {
                     continue;
                 }
@@ -210,7 +251,8 @@ fn capture_names(path: &PathPattern) -> Vec<String> {
 
 /// The conditions of a route as one text; equal for routes that match the same requests in the same rank.
 fn fingerprint(route: &Route) -> String {
-    let Match { hosts, path, methods, headers, query } = &route.matches;
+    let Match { hosts, path: _, methods, headers, query, cookies, content_type, grpc } = &route.matches;
+    let path = &route.matches.path();
     let mut text = String::with_capacity(64);
     let mut sorted = |items: &mut dyn Iterator<Item = String>| {
         let mut items: Vec<String> = items.collect();
@@ -232,8 +274,11 @@ fn fingerprint(route: &Route) -> String {
     text.push(tag);
     text.push_str(pattern);
     text.push_str(&format!("\u{1e}{priority}\u{1e}"));
-    if !headers.is_empty() || !query.is_empty() {
-        text.push_str(&format!("{headers:?}{query:?}"));
+    if !headers.is_empty() || !query.is_empty() || !cookies.is_empty() {
+        text.push_str(&format!("{headers:?}{query:?}{cookies:?}"));
+    }
+    if !content_type.is_empty() || grpc.is_some() {
+        text.push_str(&format!("{content_type:?}{}", grpc.is_some()));
     }
     text
 }

@@ -41,7 +41,8 @@ pub use policy::{
     RewritePolicy, SecurityHeadersPolicy, TraceFrom, TracePolicy,
 };
 pub use route::{
-    Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
+    Canary, GrpcMatch, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX,
+    ValueMatch,
 };
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{

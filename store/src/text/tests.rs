@@ -398,8 +398,19 @@ fn route() -> impl Strategy<Value = Route> {
         ]
     };
     let hosts = vec(text().prop_map(HostPattern), 0..3);
-    let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
-        .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
+    let values = || btree_map(text(), value(), 0..3);
+    let grpc = (option::of(text()), option::of(text())).prop_map(|(service, method)| GrpcMatch { service, method });
+    let matches = (hosts, path, vec(text(), 0..3), values(), values(), values(), (vec(text(), 0..3), option::of(grpc)))
+        .prop_map(|(hosts, path, methods, headers, query, cookies, (content_type, grpc))| Match {
+            hosts,
+            path,
+            methods,
+            headers,
+            query,
+            cookies,
+            content_type,
+            grpc,
+        });
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
     let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
     let moves = (option::of(canary()), option::of(mirror()));
