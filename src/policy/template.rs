@@ -66,7 +66,8 @@ impl Template {
             Form::Url => template::parts(&pieces),
             Form::Host => vec![Part::Host; pieces.len()],
             Form::Path => vec![Part::Path; pieces.len()],
-            Form::Query => vec![Part::Query; pieces.len()],
+            // Not a part that a query could go on in: everything is one value.
+            Form::Query => vec![Part::Fragment; pieces.len()],
         };
         let segment = |(piece, part): (Piece, Part)| {
             Ok(match piece {
@@ -131,7 +132,7 @@ impl Of {
             Self::Path if part == Part::Path => out.extend_from_slice(head.path()),
             Self::Path => put_decoded(head.path(), out),
             Self::Query if part == Part::Query => out.extend_from_slice(head.query().unwrap_or_default()),
-            Self::Query => put_decoded(head.query().unwrap_or_default(), out),
+            Self::Query => put(head.query().unwrap_or_default(), part, out),
             Self::Method => put(head.method.as_str().as_bytes(), part, out),
             Self::Scheme => out.extend_from_slice(request.client.scheme.name().as_bytes()),
             // Writing to memory cannot fail.

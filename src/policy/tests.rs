@@ -302,7 +302,7 @@ fn templates_are_filled_in_for_their_place() {
         ("/{client_ip}/{method}", Form::Path, "2001:db8::1", "/2001:db8::1/GET"),
         ("/{consumer}/{request_id}", Form::Path, "X-Api-Key: ana-key", "/ana/00000000000000000000000000000001"),
         ("/{consumer}", Form::Path, "", "/"),
-        ("a b&{query}", Form::Query, "?a=1", "a%20b%26a=1"),
+        ("a b&{query}", Form::Query, "?a=1", "a%20b%26a%3D1"),
         ("{it}", Form::Host, "", "orders"),
     ] {
         let template = Template::new(text, form, &|name| (name == "it").then_some(0)).unwrap();

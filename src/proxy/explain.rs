@@ -48,6 +48,10 @@ pub fn explain(
         query: asked.head.query(),
         method: &asked.head.method,
         fields: &asked.head.fields,
+        source: asked.client_ip,
+        certificate: None,
+        now_s: clock::wall_ms() / 1000,
+        draw: fastrand::u64(..),
     };
     let explanation = snapshot.table.explain(&query);
     let losers = losers(&explanation);

@@ -80,6 +80,10 @@ fn find_route(journey: &mut Journey) -> Result<(), Fault> {
         query: request.query(),
         method: &request.method,
         fields: &request.fields,
+        source: journey.x.client_ip,
+        certificate: journey.x.client.certificate.as_deref(),
+        now_s: journey.worker.wall_s(),
+        draw: fastrand::u64(..),
     };
     if let Some(index) = preflight(&journey.snapshot, &query, request) {
         journey.route = Some(index);

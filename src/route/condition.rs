@@ -11,7 +11,7 @@ use regex::bytes::Regex;
 use smallvec::SmallVec;
 
 use super::path::regex_of_whole;
-use super::{MediaPattern, PatternError, Query};
+use super::{MediaPattern, PatternError, Query, ShareOf, Window};
 use crate::exchange::Known;
 use crate::exchange::part::cookies;
 
@@ -69,6 +69,9 @@ pub struct Conditions {
     pub cookies: Vec<(Box<str>, ValueMatch)>,
     /// None means every media type and none.
     pub media: Vec<MediaPattern>,
+    pub window: Option<Box<Window>>,
+    /// Of the requests that meet all else.
+    pub share: Option<Box<ShareOf>>,
 }
 
 /// The first condition that a request does not meet.
@@ -79,13 +82,16 @@ pub(super) enum Failure<'t> {
     Media(&'t [MediaPattern]),
     Method(&'t [Method]),
     Parameter(&'t str, &'t ValueMatch),
+    Share(&'t ShareOf),
+    Window(&'t Window),
 }
 
 impl Conditions {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        let Self { methods, headers, query, cookies, media } = self;
-        methods.is_empty() && headers.is_empty() && query.is_empty() && cookies.is_empty() && media.is_empty()
+        let Self { methods, headers, query, cookies, media, window, share } = self;
+        let values = headers.len() + query.len() + cookies.len();
+        values == 0 && methods.is_empty() && media.is_empty() && window.is_none() && share.is_none()
     }
 
     /// The first condition that `query` does not meet, the method last: a request that fails only there is a 405.
@@ -104,6 +110,12 @@ impl Conditions {
         }
         if !self.media.is_empty() && !self.is_of_media(query) {
             return Some(Failure::Media(&self.media));
+        }
+        if let Some(window) = self.window.as_deref().filter(|window| !window.holds(query.now_s)) {
+            return Some(Failure::Window(window));
+        }
+        if let Some(share) = self.share.as_deref().filter(|share| !share.holds(query)) {
+            return Some(Failure::Share(share));
         }
         let is_allowed = self.methods.is_empty() || self.methods.contains(query.method);
         (!is_allowed).then_some(Failure::Method(&self.methods))
@@ -140,6 +152,8 @@ impl Failure<'_> {
                 }
                 format!("method {} is not in [{list}]", query.method)
             }
+            Self::Share(share) => format!("the request does not belong to {share}"),
+            Self::Window(window) => format!("it is not {window}"),
             Self::Parameter(name, value) => {
                 let is_missing = parameters(query.query, name).next().is_none();
                 let what = if is_missing { "is missing".to_owned() } else { value.to_string() };

@@ -82,8 +82,9 @@ impl<'t, T> Explanation<'t, T> {
 
 fn praise(route: &Route<()>, query: &Query<'_>) -> String {
     let host = best_host(route, query.host);
-    let Conditions { methods, headers, query, cookies, media } = &route.conditions;
-    let sets = usize::from(!methods.is_empty()) + usize::from(!media.is_empty());
+    let Conditions { methods, headers, query, cookies, media, window, share } = &route.conditions;
+    let sets = [!methods.is_empty(), !media.is_empty(), window.is_some(), share.is_some()];
+    let sets = sets.into_iter().filter(|is_there| *is_there).count();
     let count = sets + headers.len() + query.len() + cookies.len();
     let rest = match count {
         0 => "it has no other condition".to_owned(),
@@ -117,6 +118,10 @@ fn behind(route: &Route<()>, winner: &Route<()>, query: &Query<'_>) -> String {
         "it has fewer conditions on cookies".to_owned()
     } else if own.media.is_empty() != best.media.is_empty() {
         "it has no condition on the media type".to_owned()
+    } else if own.window.is_none() != best.window.is_none() {
+        "it has no condition on the time".to_owned()
+    } else if own.share.is_none() != best.share.is_none() {
+        "it has no condition on a share".to_owned()
     } else if route.order != winner.order {
         "it comes later in the configuration".to_owned()
     } else {

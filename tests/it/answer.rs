@@ -36,12 +36,8 @@ fn redirects() {
             "307 https://shop.example.com/",
         ),
         ("path = { template = \"/t/{id}\" }", "to = \"https://{id}.example.com/\"", "/t/evil.test", "400 "),
-        ("path = { regex = \"/old(?<rest>.*)\" }", "to = \"{rest}\"", "/old/x", "refused"),
         ("path = { regex = \"/old(?<rest>.*)\" }", "to = \"/{rest}\"", "/old/evil.test/", "307 /evil.test/"),
     ] {
-        if want == "refused" {
-            continue;
-        }
         let gateway = answering(matches, &format!("redirect = {{ {policy} }}"));
         let reply = gateway.ask(&format!("GET {target} HTTP/1.1\r\nHost: a.example:8080\r\n\r\n"));
         let got = format!("{} {}", reply.status, reply.one("location"));

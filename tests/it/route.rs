@@ -154,6 +154,33 @@ fn cookies_and_media_types() {
     );
 }
 
+/// The clock of the test is that of the machine, so the windows are the whole week and no time of it that is near.
+#[test]
+fn shares_and_times() {
+    check(
+        &[
+            ("all", "path = \"/a\""),
+            ("none", "path = \"/a\", share = \"0%\""),
+            ("whole", "path = \"/b\", share = \"100%\", share_by = { cookie = \"sid\" }"),
+            ("rest", "path = \"/b\""),
+            ("always", "path = \"/c\", window = { offset = \"+02:00\" }"),
+            ("never", "path = \"/c\""),
+        ],
+        &[("GET a /a", "all"), ("GET a /b Cookie: sid=1|", "whole"), ("GET a /b", "whole"), ("GET a /c", "always")],
+    );
+    let (mut origins, mut sides) = (Vec::new(), std::collections::HashSet::new());
+    let routes =
+        [("half", "path = \"/\", share = \"50%\", share_by = { header = \"X-Id\" }"), ("other", "path = \"/\"")];
+    let gateway = Running::start(&config(&routes, &mut origins));
+    for id in 0..40 {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Id: {id}\r\n\r\n");
+        let first = gateway.ask(&request).text();
+        assert_eq!(gateway.ask(&request).text(), first, "caller {id} changes sides");
+        sides.insert(first);
+    }
+    assert_eq!(sides.len(), 2, "{sides:?}");
+}
+
 #[test]
 fn calls_of_grpc() {
     let kind = "Content-Length: 0|Content-Type: application/grpc+proto|";

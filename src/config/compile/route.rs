@@ -15,7 +15,10 @@ use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
 use crate::policy::Policy;
-use crate::route::{self, Conditions, HostPattern, MediaPattern, PathPattern, PatternError, Table, ValueMatch};
+use crate::route::{
+    self, Conditions, DAY_MINUTES, HostPattern, MediaPattern, PathPattern, PatternError, ShareOf, Table, ValueMatch,
+    Window,
+};
 
 pub(super) fn routes(
     model: &Model,
@@ -133,6 +136,11 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
         headers: values("headers", &written.headers),
         query: values("query", &written.query),
         cookies: values("cookies", &written.cookies),
+        window: written.window.as_ref().map(|window| Box::new(compile_window(window))),
+        share: written.share.map(|share| {
+            let by = written.share_by.as_ref().map(split::part);
+            Box::new(ShareOf { percent: share.0, by, seed: identity(name) })
+        }),
         media: written.content_type.iter().map(|text| MediaPattern::new(text)).chain(grpc).collect(),
     };
     Some(route::Route {
@@ -144,6 +152,23 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
         order: at as usize,
         value: at,
     })
+}
+
+fn compile_window(written: &model::TimeWindow) -> Window {
+    let model::TimeWindow { days, from, to, offset } = written;
+    let bits = days.iter().fold(0, |bits, day| bits | 1 << (*day as u8));
+    let time = |text: &Option<String>| text.as_deref().and_then(model::minutes);
+    let names: Vec<_> = days.iter().map(|day| format!("{day:?}")).collect();
+    let days = if names.is_empty() { "any day".to_owned() } else { names.join(", ") };
+    let part = |text: &Option<String>, usual: &str| text.clone().unwrap_or_else(|| usual.to_owned());
+    let text = format!("{days} from {} to {} (UTC{})", part(from, "00:00"), part(to, "24:00"), part(offset, ""));
+    Window {
+        days: if bits == 0 { 0x7f } else { bits },
+        from: time(from).unwrap_or(0),
+        to: time(to).unwrap_or(DAY_MINUTES),
+        offset_s: offset.as_deref().and_then(model::offset_s).unwrap_or(0),
+        text: text.into(),
+    }
 }
 
 const HOST_HELP: &str = "write a name, \"*.example.com\" for its subdomains, or \"*\"";

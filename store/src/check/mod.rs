@@ -165,3 +165,6 @@ mod tests;
 
 #[cfg(test)]
 mod answer_tests;
+
+#[cfg(test)]
+mod condition_tests;

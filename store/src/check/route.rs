@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
 use super::{Findings, answer, gate, split};
 use crate::model::{
-    GrpcMatch, Kind, LimitKey, Match, Model, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch,
+    self, GrpcMatch, Kind, LimitKey, Match, Model, Name, PathPattern, Policy, PolicyRef, Route, TimeWindow,
+    UpstreamProtocol, ValueMatch,
 };
 use crate::parse::place::quoted;
 use crate::template;
@@ -102,6 +103,7 @@ fn conditions(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
         value_regex(findings, &path, value);
     }
     media(findings, name, matches);
+    window(findings, name, matches);
     grpc(findings, name, matches);
 }
 
@@ -113,6 +115,34 @@ fn media(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
             let message = format!("\"{}\" is not a media type", pattern.escape_debug());
             findings.bad(path, message, "write \"application/json\" or \"text/*\", without parameters");
         }
+    }
+}
+
+fn window(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
+    let at = |field: &str| at(name, &format!("match.{field}"));
+    if let Some(share) = matches.share {
+        findings.within(|| at("share"), u64::from(share.0), 0, 100);
+    } else if matches.share_by.is_some() {
+        let help = "write share = \"10%\", or leave share_by out";
+        findings.problem(ProblemCode::MissingField, at("share_by"), "there is no share that this could decide", help);
+    }
+    let Some(TimeWindow { from, to, offset, .. }) = &matches.window else { return };
+    for (key, text) in [("window.from", from), ("window.to", to)] {
+        if text.as_deref().is_some_and(|text| model::minutes(text).is_none()) {
+            findings.bad(
+                at(key),
+                "this is not a time of day",
+                "write hours and minutes, such as \"08:00\" or \"24:00\"",
+            );
+        }
+    }
+    if offset.as_deref().is_some_and(|text| model::offset_s(text).is_none()) {
+        let help = "write the distance from UTC, such as \"+01:00\"; there are no names of time zones";
+        findings.bad(at("window.offset"), "this is not a distance from UTC", help);
+    }
+    if from.is_some() && from == to {
+        let help = "leave both out for the whole day";
+        findings.problem(ProblemCode::Conflict, at("window.to"), "it begins when it ends", help);
     }
 }
 
@@ -251,7 +281,8 @@ fn capture_names(path: &PathPattern) -> Vec<String> {
 
 /// The conditions of a route as one text; equal for routes that match the same requests in the same rank.
 fn fingerprint(route: &Route) -> String {
-    let Match { hosts, path: _, methods, headers, query, cookies, content_type, grpc } = &route.matches;
+    let Match { hosts, path: _, methods, headers, query, cookies, content_type, grpc, window, share, share_by } =
+        &route.matches;
     let path = &route.matches.path();
     let mut text = String::with_capacity(64);
     let mut sorted = |items: &mut dyn Iterator<Item = String>| {
@@ -276,6 +307,9 @@ fn fingerprint(route: &Route) -> String {
     text.push_str(&format!("\u{1e}{priority}\u{1e}"));
     if !headers.is_empty() || !query.is_empty() || !cookies.is_empty() {
         text.push_str(&format!("{headers:?}{query:?}{cookies:?}"));
+    }
+    if window.is_some() || share.is_some() {
+        text.push_str(&format!("{window:?}{share:?}{share_by:?}"));
     }
     if !content_type.is_empty() || grpc.is_some() {
         text.push_str(&format!("{content_type:?}{}", grpc.is_some()));

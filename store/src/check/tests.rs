@@ -311,31 +311,6 @@ fn routes() {
             "routes.a.match.headers.\"a b\"",
             3,
         ),
-        (
-            "[routes.a]\nupstream = \"u\"\nmatch = { cookies = { \"a b\" = \"x\" } }\n",
-            BadValue,
-            "routes.a.match.cookies.\"a b\"",
-            3,
-        ),
-        (
-            "[routes.a]\nupstream = \"u\"\nmatch = { content_type = [\"json\"] }\n",
-            BadValue,
-            "routes.a.match.content_type[0]",
-            3,
-        ),
-        (
-            "[routes.a]\nupstream = \"u\"\nmatch = { content_type = [\"text/x;a=b\"] }\n",
-            BadValue,
-            "routes.a.match.content_type[0]",
-            3,
-        ),
-        ("[routes.a]\nupstream = \"u\"\nmatch = { path = \"/x\", grpc = {} }\n", Conflict, "routes.a.match.path", 3),
-        (
-            "[routes.a]\nupstream = \"u\"\nmatch = { grpc = { service = \"a/b\" } }\n",
-            BadValue,
-            "routes.a.match.grpc.service",
-            3,
-        ),
     ]);
 }
 

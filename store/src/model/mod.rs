@@ -25,6 +25,8 @@ mod unit;
 
 mod upstream;
 
+mod window;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -51,6 +53,7 @@ pub use upstream::{
     ProxyProtocol, Retry, RetryCondition, ScriptCheck, Sticky, StickyCookie, TcpCheck, TlsCheck, Upstream,
     UpstreamLimits, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, WEIGHT_MAX, Zone,
 };
+pub use window::{Day, TimeWindow, minutes, offset_s};
 
 /// The whole configuration: every object of every kind, by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listener::is_default;
 use super::unit::only;
-use super::{ByteSize, HashKey, Name, Percent, PolicyRef, Span};
+use super::{ByteSize, HashKey, Name, Percent, PolicyRef, Span, TimeWindow};
 
 /// Conditions → policies → upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -186,6 +186,15 @@ pub struct Match {
     /// Calls of gRPC, in place of a path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<GrpcMatch>,
+    /// Times of the week.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<TimeWindow>,
+    /// Share of the requests that meet all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Percent>,
+    /// What keeps a caller in the share or out of it; chance if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_by: Option<HashKey>,
 }
 
 /// Which calls of gRPC; all of them if both are absent.

@@ -400,8 +400,14 @@ fn route() -> impl Strategy<Value = Route> {
     let hosts = vec(text().prop_map(HostPattern), 0..3);
     let values = || btree_map(text(), value(), 0..3);
     let grpc = (option::of(text()), option::of(text())).prop_map(|(service, method)| GrpcMatch { service, method });
-    let matches = (hosts, path, vec(text(), 0..3), values(), values(), values(), (vec(text(), 0..3), option::of(grpc)))
-        .prop_map(|(hosts, path, methods, headers, query, cookies, (content_type, grpc))| Match {
+    let days = prop_oneof![Just(Vec::new()), Just(vec![Day::Mon, Day::Sun])];
+    let window = (days, option::of(text()), option::of(text()), option::of(text()))
+        .prop_map(|(days, from, to, offset)| TimeWindow { days, from, to, offset });
+    let by = prop_oneof![Just(HashKey::SourceIp), text().prop_map(HashKey::Header)];
+    let share = (option::of((0..=100_u16).prop_map(Percent)), option::of(by));
+    let rest = (vec(text(), 0..3), option::of(grpc), option::of(window), share);
+    let matches = (hosts, path, vec(text(), 0..3), values(), values(), values(), rest).prop_map(
+        |(hosts, path, methods, headers, query, cookies, (content_type, grpc, window, (share, share_by)))| Match {
             hosts,
             path,
             methods,
@@ -410,7 +416,11 @@ fn route() -> impl Strategy<Value = Route> {
             cookies,
             content_type,
             grpc,
-        });
+            window,
+            share,
+            share_by,
+        },
+    );
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
     let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
     let moves = (option::of(canary()), option::of(mirror()));
