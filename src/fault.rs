@@ -161,6 +161,10 @@ pub enum Fault {
     PasswordsFull { policy: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
+    #[error("policy {policy}: what is called here has been taken out of service")]
+    Gone { policy: Arc<str> },
+    #[error("what a policy makes of the request cannot be sent: {0}")]
+    Unwritable(&'static str),
     #[error("{0}")]
     BadGreeting(String),
     #[error("the client did not say in {0:?} what has to come first")]
@@ -221,6 +225,8 @@ pub enum Fault {
     // ── weirgate itself and its operator ──
     #[error("a PROXY header is taken from trusted_proxies only, and {0} is none of them")]
     UntrustedProxy(std::net::IpAddr),
+    #[error("policy {policy}: the route is under maintenance")]
+    Maintenance { policy: Arc<str>, retry_after: Option<Duration> },
     #[error("an operator ended the connection")]
     Killed,
     #[error("weirgate is shutting down")]
@@ -295,6 +301,8 @@ impl Fault {
             Self::NoncesFull { .. } => facts(503, Operator, Never, "nonces-full", "Service unavailable"),
             Self::PasswordsFull { .. } => facts(503, Operator, Never, "passwords-full", "Service unavailable"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
+            Self::Gone { .. } => facts(410, Client, Never, "gone", "This has been taken out of service"),
+            Self::Unwritable(_) => facts(400, Client, Never, "unwritable", "The request cannot be passed on"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),
             Self::UnknownName(_) => facts(421, Client, Never, "unknown-name", "Misdirected request"),
@@ -320,6 +328,7 @@ impl Fault {
             Self::Answered { status, .. } => facts(*status, Endpoint, Retry::Idempotent, "answered", "Bad gateway"),
             Self::EndpointReset { .. } => facts(502, Endpoint, Never, "endpoint-reset", "Bad gateway"),
             Self::UntrustedProxy(_) => facts(403, Operator, Never, "untrusted-proxy", "Forbidden"),
+            Self::Maintenance { .. } => facts(503, Operator, Never, "maintenance", "Under maintenance"),
             Self::Killed => facts(499, Operator, Never, "killed", "Client closed the request"),
             Self::Draining => facts(503, Weirgate, Never, "draining", "Service unavailable"),
             Self::Connections { .. } => facts(503, Operator, Never, "connections", "Service unavailable"),

@@ -17,6 +17,8 @@ mod policy;
 
 mod policy_access;
 
+mod policy_answer;
+
 mod policy_authorize;
 
 mod policy_forward_auth;

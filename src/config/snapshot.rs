@@ -17,7 +17,7 @@ use crate::observe::Meter;
 use crate::policy::{ForwardAuth, Policy, RateLimit};
 use crate::protocol::client::ClientTimeouts;
 use crate::protocol::http1::HeadLimits;
-use crate::route::Table;
+use crate::route::{PathPattern, Table};
 use crate::tls::certificate::ServedCertificate;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::health::{self, probe};
@@ -99,6 +99,8 @@ pub struct Route {
     pub identity: u64,
     /// In running order.
     pub policies: Vec<Policy>,
+    /// Present if a policy asks for parts of the path.
+    pub captures: Option<Box<PathPattern>>,
     /// Meaningless where there is a split.
     pub upstream: u32,
     /// How much its requests wait in the queue of an upstream; 0 goes first.

@@ -144,6 +144,12 @@ impl Fields {
         self.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
+    /// Where the value of the first field of that name lies, which stays so when the field is removed.
+    pub fn find_span(&self, name: &[u8]) -> Option<Span> {
+        let is_named = |entry: &&Entry| self.text(entry.name).eq_ignore_ascii_case(name);
+        self.entries.iter().find(is_named).map(|entry| entry.value)
+    }
+
     /// Removes every field of that identity and says whether there was one.
     pub fn remove(&mut self, known: Known) -> bool {
         let before = self.entries.len();

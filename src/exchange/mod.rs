@@ -21,10 +21,13 @@ mod request;
 
 pub mod spelling;
 
+mod trace;
+
 pub use client_certificate::ClientCertificate;
 pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
 pub use part::Part;
 pub use presence::Presence;
-pub use request::{Protocol, Request};
+pub use request::{Protocol, Request, Sent};
+pub use trace::Trace;

@@ -3,7 +3,7 @@
 
 use http::Method;
 
-use super::{Fields, Span};
+use super::{Fields, Span, Trace};
 
 /// The version of HTTP that a message came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,26 @@ pub struct Request {
     /// parameters.
     pub matched: Span,
     pub query: Option<Span>,
+    /// What the endpoint is asked for, where a policy rewrote it.
+    pub sent: Option<Sent>,
+    /// Its place in a trace, where a policy looked for one.
+    pub trace: Option<Box<Trace>>,
+}
+
+/// Where a request goes at its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub path: Span,
+    pub query: Option<Span>,
+    pub authority: Span,
 }
 
 impl Request {
+    /// Where the request goes at its endpoint: as it came, unless a policy rewrote it.
+    pub fn sent(&self) -> Sent {
+        self.sent.unwrap_or(Sent { path: self.path, query: self.query, authority: self.authority })
+    }
+
     pub fn host(&self) -> &[u8] {
         self.fields.text(self.host)
     }

@@ -20,19 +20,29 @@ use crate::fault::Fault;
 
 pub mod access;
 
+pub mod answers;
+
 pub mod authenticate;
 
 pub mod authorize;
 
 pub mod call;
 
+pub mod cors;
+
 mod credentials;
+
+pub mod deprecation;
+
+mod explain;
 
 pub mod forward_auth;
 
 pub mod headers;
 
 mod identity;
+
+pub mod ids;
 
 pub mod last_used;
 
@@ -42,6 +52,14 @@ pub mod note;
 
 pub mod rate_limit;
 
+pub mod redirect;
+
+pub mod rewrite;
+
+pub mod security_headers;
+
+pub mod template;
+
 pub mod wait;
 
 #[cfg(test)]
@@ -50,6 +68,7 @@ mod tests;
 pub use access::bots::Bots;
 pub use access::ip::Ip;
 pub use access::methods::Methods;
+pub use answers::{FixedReply, Maintenance};
 pub use authenticate::any_of::AnyOf;
 pub use authenticate::api_key::ApiKey;
 pub use authenticate::basic::Basic;
@@ -57,13 +76,21 @@ pub use authenticate::mtls::Mtls;
 pub use authenticate::signature::HttpSignature;
 pub use authorize::Authorize;
 pub use call::{Call, Called};
+pub use cors::Cors;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
+pub use deprecation::Deprecation;
+pub use explain::{Explained, explain};
 pub use forward_auth::{ForwardAuth, Verdicts};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_certificate, is_identity, strip_identity};
+pub use ids::{IdField, TraceContinued};
 pub use mistake::Mistake;
 pub use note::Note;
 pub use rate_limit::{RateLimit, limit_fields};
+pub use redirect::Redirect;
+pub use rewrite::Rewrite;
+pub use security_headers::SecurityHeaders;
+pub use template::Template;
 pub use wait::{Answer, Steps, Waiting};
 
 /// Notes of one exchange; more of them go to the heap.
@@ -75,14 +102,20 @@ pub enum Phase {
     /// Before anybody is known: by address and method, then limits by client address, so that guessing keys is limited
     /// too.
     Access,
+    /// What a browser asks before it asks.
+    Preflight,
     /// Who is it?
     Authenticate,
     /// May they?
     Authorize,
+    /// Is it still there?
+    Version,
     /// How often may they?
     Limit,
     /// What the endpoint sees.
     Transform,
+    /// What is answered here.
+    Respond,
     /// What the client sees.
     Reply,
 }
@@ -95,14 +128,23 @@ pub enum Policy {
     Authorize(Arc<Authorize>),
     Basic(Basic),
     Bots(Arc<Bots>),
+    Cors(Cors),
+    Deprecation(Deprecation),
+    FixedReply(FixedReply),
     ForwardAuth(Arc<ForwardAuth>),
     HttpSignature(HttpSignature),
+    IdField(IdField),
     Ip(Arc<Ip>),
+    Maintenance(Maintenance),
     Methods(Arc<Methods>),
     Mtls(Mtls),
     RateLimit(RateLimit),
+    Redirect(Redirect),
     ReplyHeaders(Edits),
     RequestHeaders(Edits),
+    Rewrite(Box<Rewrite>),
+    SecurityHeaders(SecurityHeaders),
+    Trace(TraceContinued),
 }
 
 /// What a policy wants next.
@@ -135,6 +177,8 @@ pub struct Request<'a> {
     pub client_ip: IpAddr,
     /// What stays the same for a route while its name does, for limits per route.
     pub route: u64,
+    /// Where the parts of the matched path are that the path of the route names, if a policy asks for them.
+    pub captured: &'a [(u32, u32)],
     pub credentials: &'a Credentials,
     /// Written by the policies of [`Phase::Authenticate`] only.
     pub identity: &'a mut Identity,
@@ -143,6 +187,15 @@ pub struct Request<'a> {
     pub now_ns: u64,
     /// Seconds since 1970-01-01 UTC, for what expires.
     pub now_s: i64,
+}
+
+/// What policies see of an exchange when its reply is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Replied<'a> {
+    pub head: &'a exchange::Request,
+    pub id: RequestId,
+    pub client: &'a Client,
+    pub notes: &'a [Note],
 }
 
 impl Policy {
@@ -159,8 +212,26 @@ impl Policy {
             Self::Ip(policy) => &policy.name,
             Self::Methods(policy) => &policy.name,
             Self::Mtls(policy) => &policy.name,
+            Self::Cors(policy) => &policy.name,
+            Self::Deprecation(policy) => &policy.name,
+            Self::FixedReply(policy) => &policy.name,
+            Self::IdField(policy) => &policy.name,
+            Self::Maintenance(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
+            Self::Redirect(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
+            Self::Rewrite(policy) => &policy.name,
+            Self::SecurityHeaders(policy) => &policy.name,
+            Self::Trace(policy) => &policy.name,
+        }
+    }
+
+    /// Whether it asks for parts of the path.
+    pub fn holds_capture(&self) -> bool {
+        match self {
+            Self::Redirect(policy) => policy.to.holds_capture(),
+            Self::Rewrite(policy) => policy.holds_capture(),
+            _ => false,
         }
     }
 
@@ -172,10 +243,14 @@ impl Policy {
             }
             Self::Authorize(_) | Self::ForwardAuth(_) => Phase::Authorize,
             Self::Bots(_) | Self::Ip(_) | Self::Methods(_) => Phase::Access,
+            Self::Cors(_) => Phase::Preflight,
+            Self::Deprecation(_) => Phase::Version,
+            Self::FixedReply(_) | Self::Redirect(_) => Phase::Respond,
+            Self::IdField(_) | Self::Maintenance(_) | Self::Trace(_) => Phase::Access,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
             Self::RateLimit(_) => Phase::Limit,
-            Self::ReplyHeaders(_) => Phase::Reply,
-            Self::RequestHeaders(_) => Phase::Transform,
+            Self::ReplyHeaders(_) | Self::SecurityHeaders(_) => Phase::Reply,
+            Self::RequestHeaders(_) | Self::Rewrite(_) => Phase::Transform,
         }
     }
 }
@@ -197,12 +272,20 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
             }
             Policy::Authorize(policy) => policy.check(at, request)?,
             Policy::Bots(policy) => policy.check(at, request)?,
+            Policy::Cors(policy) => policy.check(at, request),
+            Policy::Deprecation(policy) => policy.check(request)?,
+            Policy::FixedReply(policy) => policy.check(at, request),
             Policy::ForwardAuth(policy) => policy.check(at, request, steps)?,
+            Policy::IdField(policy) => policy.check(request),
             Policy::Ip(policy) => policy.check(at, request)?,
+            Policy::Maintenance(policy) => policy.check(at, request)?,
             Policy::Methods(policy) => policy.check(at, request)?,
             Policy::RateLimit(_) => limit(policies, at, request, steps)?,
+            Policy::Redirect(policy) => policy.check(at, request)?,
             Policy::RequestHeaders(edits) => edit(edits, at, request),
-            Policy::ReplyHeaders(_) => Verdict::Continue,
+            Policy::Rewrite(policy) => policy.check(at, request)?,
+            Policy::Trace(policy) => policy.check(at, request),
+            Policy::ReplyHeaders(_) | Policy::SecurityHeaders(_) => Verdict::Continue,
         };
         match verdict {
             Verdict::Continue => steps.next += 1,
@@ -213,11 +296,16 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 }
 
 /// Runs the policies over a reply, whether it came from an endpoint or is one of ours.
-pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
-    limit_fields(policies, notes, reply);
-    for policy in policies {
-        if let Policy::ReplyHeaders(edits) = policy {
-            edits.apply(reply);
+pub fn on_reply(policies: &[Policy], replied: &Replied<'_>, reply: &mut Fields) {
+    limit_fields(policies, replied.notes, reply);
+    for (at, policy) in policies.iter().enumerate() {
+        match policy {
+            Policy::Cors(cors) => cors.annotate(at, replied, reply),
+            Policy::Deprecation(policy) => policy.annotate(reply),
+            Policy::IdField(id) => id.annotate(replied, reply),
+            Policy::ReplyHeaders(edits) => edits.apply(reply),
+            Policy::SecurityHeaders(headers) => headers.annotate(replied, reply),
+            _ => {}
         }
     }
 }
@@ -276,48 +364,4 @@ fn edit(edits: &Edits, at: usize, request: &mut Request<'_>) -> Verdict {
 /// The place of a policy as a note holds it.
 fn place(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
-}
-
-/// What the policy that was just asked has noted.
-fn last(policies: &[Policy], request: &Request<'_>) -> String {
-    let consumer = request.identity.consumer.as_deref();
-    request.notes.last().map_or_else(String::new, |note| note.phrase(policies, consumer))
-}
-
-/// What each policy would do with this request, in running order, as phrases; the last is the refusal if there is
-/// one. It charges no limit. The request is changed as it would be, so give it a copy.
-pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<String>, (Vec<String>, Fault)> {
-    let mut phrases = Vec::new();
-    for (at, policy) in policies.iter().enumerate() {
-        let outcome = match policy {
-            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
-                authenticate::explain(policy, at, policies, request)
-            }
-            Policy::Authorize(policy) => policy.check(at, request).map(|_| last(policies, request)),
-            Policy::Bots(policy) => policy.check(at, request).map(|_| last(policies, request)),
-            Policy::ForwardAuth(policy) => policy.explain(request),
-            Policy::Ip(policy) => policy.check(at, request).map(|_| last(policies, request)),
-            Policy::Methods(policy) => policy.check(at, request).map(|_| last(policies, request)),
-            Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
-                Ok(left) => {
-                    let left = left.first().map_or(0, |left| left.requests);
-                    Ok(Note::Limited { policy: place(at), left, reset_s: 0 }.phrase(policies, None))
-                }
-                Err(denied) => Err(limit.fault(denied.retry_ns)),
-            },
-            Policy::RequestHeaders(edits) => {
-                edits.apply(&mut request.head.fields);
-                Ok(format!("{} {} on the request", edits.name, edits.phrase()))
-            }
-            Policy::ReplyHeaders(edits) => Ok(format!("{} {} on the reply", edits.name, edits.phrase())),
-        };
-        match outcome {
-            Ok(phrase) => phrases.push(phrase),
-            Err(fault) => {
-                phrases.push(format!("{fault}; {} more not reached", policies.len() - at - 1));
-                return Err((phrases, fault));
-            }
-        }
-    }
-    Ok(phrases)
 }

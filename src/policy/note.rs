@@ -6,6 +6,7 @@
 
 use super::forward_auth::Source;
 use super::{Consumer, Policy};
+use crate::exchange::Span;
 
 /// Policies of one route that notes can name.
 pub const POLICIES_MAX: usize = u16::MAX as usize;
@@ -19,6 +20,8 @@ pub enum Note {
     Decided { policy: u16, status: u16, source: Source },
     /// Took a caller without credentials for the anonymous consumer.
     Anonymous { policy: u16 },
+    /// Answered by itself.
+    Answered { policy: u16 },
     /// Changed header fields.
     Edited { policy: u16 },
     /// Knew the consumer.
@@ -27,10 +30,16 @@ pub enum Note {
     IdentifiedBy { policy: u16, method: u8 },
     /// Let it through and has so much left; the whole burst is back in `reset_s`.
     Limited { policy: u16, left: u32, reset_s: u32 },
+    /// Found the page of another origin that calls.
+    Origin { policy: u16, origin: Span },
     /// Found nothing to refuse.
     Passed { policy: u16 },
     /// Refused it until `retry_s` from now.
     Refused { policy: u16, retry_s: u32 },
+    /// Changed where it goes at its endpoint.
+    Rewrote { policy: u16 },
+    /// Placed it in a trace, which may have begun here.
+    Traced { policy: u16, begun: bool },
     /// The service did not answer, and that is no reason to refuse.
     Undecided { policy: u16 },
 }
@@ -50,6 +59,7 @@ impl Note {
             }
             Self::Passed { policy } => format!("{} has nothing against it", name(policy)),
             Self::Undecided { policy } => format!("{} got no answer and let it through", name(policy)),
+            Self::Answered { policy } => format!("{} answered", name(policy)),
             Self::Edited { policy } => format!("{} changed header fields", name(policy)),
             Self::Identified { policy } => {
                 format!("{} → {}", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
@@ -69,6 +79,10 @@ impl Note {
                 Some(Policy::RateLimit(limit)) => format!("{} {left} of {} left", limit.name, limit.rate.burst()),
                 _ => format!("{} {left} left", name(policy)),
             },
+            Self::Origin { policy, .. } => format!("{} saw a call from another origin", name(policy)),
+            Self::Rewrote { policy } => format!("{} rewrote where it goes", name(policy)),
+            Self::Traced { policy, begun: true } => format!("{} began a trace", name(policy)),
+            Self::Traced { policy, begun: false } => format!("{} went on with a trace", name(policy)),
             Self::Refused { policy, retry_s } => format!("{} refused, next allowed in {retry_s} s", name(policy)),
         }
     }

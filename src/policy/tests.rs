@@ -88,8 +88,18 @@ impl Route {
         let (mut identity, mut notes) = (Identity::default(), Notes::new());
         let [host, path] = ["api.example.com", "/orders"].map(|text| fields.store(text.as_bytes()));
         let (method, protocol) = (Method::GET, Protocol::Http11);
-        let mut head =
-            exchange::Request { method, protocol, fields, host, authority: host, path, matched: path, query };
+        let mut head = exchange::Request {
+            method,
+            protocol,
+            fields,
+            host,
+            authority: host,
+            path,
+            matched: path,
+            query,
+            sent: None,
+            trace: None,
+        };
         let client_ip = ip.parse().unwrap();
         let mut request = Request {
             head: &mut head,
@@ -97,6 +107,7 @@ impl Route {
             client: &Client::new(SocketAddr::new(client_ip, 4711), "web".into(), Scheme::Http),
             client_ip,
             route: 7,
+            captured: &[(1, 7)],
             credentials: &self.credentials,
             identity: &mut identity,
             notes: &mut notes,
@@ -238,7 +249,7 @@ fn replies_say_how_much_is_left() {
             route.run("", |request| on_request(&route.policies, &mut Steps::default(), request).is_ok());
         let mut fields = Fields::new();
         fields.push(b"server", b"nginx");
-        on_reply(&route.policies, &notes, &mut fields);
+        reply_to(&route.policies, &notes, &mut fields);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         fields.iter().map(|f| format!("{}: {}", text(f.name), text(f.value))).collect::<Vec<_>>()
     };
@@ -258,4 +269,53 @@ fn a_key_policy_says_all_that_is_wrong_with_it() {
     let want = [Mistake::Reserved("Host".into()), Mistake::HeaderName("a b".into()), Mistake::CookieName("k;".into())];
     assert_eq!(mistakes, want);
     assert_eq!(ApiKey::new("k".into(), &ApiKeySpec::default()).unwrap_err(), [Mistake::NoSource]);
+}
+
+/// What policies make of a reply to a plain request.
+fn reply_to(policies: &[Policy], notes: &[note::Note], fields: &mut Fields) {
+    let (method, protocol) = (Method::GET, Protocol::Http11);
+    let span = exchange::Span::default();
+    let head = exchange::Request {
+        method,
+        protocol,
+        fields: Fields::new(),
+        host: span,
+        authority: span,
+        path: span,
+        matched: span,
+        query: None,
+        sent: None,
+        trace: None,
+    };
+    let client = Client::new(SocketAddr::from(([192, 0, 2, 1], 4711)), "web".into(), Scheme::Http);
+    on_reply(policies, &super::Replied { head: &head, id: RequestId(1), client: &client, notes }, fields);
+}
+
+/// Rows: a template, what it is for, and what it becomes for a request for `/orders`, whose path is captured as `it`.
+#[test]
+fn templates_are_filled_in_for_their_place() {
+    use super::template::{Form, Template};
+    let route = Route::new(vec![api_key(Hide::Yes)]);
+    for (text, form, request, want) in [
+        ("https://{host}{path}", Form::Url, "", "https://api.example.com/orders"),
+        ("{scheme}://{it}.example.com/{it}?{query}", Form::Url, "?a=b", "http://orders.example.com/orders?a=b"),
+        ("/login?next={path}&q={query}#{it}", Form::Url, "?a=b&c", "/login?next=%2Forders&q=a=b&c#orders"),
+        ("/{client_ip}/{method}", Form::Path, "2001:db8::1", "/2001:db8::1/GET"),
+        ("/{consumer}/{request_id}", Form::Path, "X-Api-Key: ana-key", "/ana/00000000000000000000000000000001"),
+        ("/{consumer}", Form::Path, "", "/"),
+        ("a b&{query}", Form::Query, "?a=1", "a%20b%26a%3D1"),
+        ("{it}", Form::Host, "", "orders"),
+    ] {
+        let template = Template::new(text, form, &|name| (name == "it").then_some(0)).unwrap();
+        let (got, ..) = route.run(request, |request| {
+            // Without a key it goes on without a consumer.
+            on_request(&route.policies, &mut Steps::default(), request).ok();
+            let mut out = Vec::new();
+            template.render(request, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        });
+        assert_eq!(got, want, "row {text}");
+    }
+    let unknown = Template::new("/{that}", Form::Path, &|_| None).unwrap_err();
+    assert_eq!(unknown.to_string(), "\"/{that}\": no request and no path of this route has \"{that}\"");
 }

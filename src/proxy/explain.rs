@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ::http::{Method, Uri};
 use weirgate_store::wire::{ExplainReply, ExplainRequest, ExplainStep};
 
-use super::{edge, forward};
+use super::{edge, forward, http};
 use crate::balance::{Ask, Keyed, Turns};
 use crate::clock;
 use crate::config::snapshot::{Mirror, Route, Side, Snapshot, Turn, Upstream};
@@ -48,9 +48,16 @@ pub fn explain(
         query: asked.head.query(),
         method: &asked.head.method,
         fields: &asked.head.fields,
+        source: asked.client_ip,
+        certificate: None,
+        now_s: clock::wall_ms() / 1000,
+        draw: fastrand::u64(..),
     };
     let explanation = snapshot.table.explain(&query);
     let losers = losers(&explanation);
+    if let Some(index) = http::preflight(snapshot, &query, &asked.head) {
+        return Ok(explain_preflight(snapshot, credentials, index, &mut asked, reply));
+    }
     let Some(winner) = &explanation.winner else {
         let fault = if explanation.allowed.is_empty() {
             Fault::NoRoute
@@ -64,8 +71,10 @@ pub fn explain(
     let decision = format!("{}: {}", route.name, winner.why);
     reply.steps.push(ExplainStep { stage: "route".to_owned(), decision, details: losers });
     reply.route = Some(route.name.to_string());
-    if let Err((lines, fault)) = explain_policies(route, credentials, &mut asked, &mut reply) {
-        return Ok(refused(reply, "policies", &fault, lines));
+    match explain_policies(route, credentials, &mut asked, &mut reply) {
+        Err((lines, fault)) => return Ok(refused(reply, "policies", &fault, lines)),
+        Ok(Some(answer)) => return Ok(answered(reply, &answer)),
+        Ok(None) => {}
     }
     let turn = explain_split(snapshot, route, &asked, &mut reply);
     if let Some(upstream) = snapshot.upstream_of(route, turn) {
@@ -79,6 +88,35 @@ pub fn explain(
 
 fn empty() -> ExplainReply {
     ExplainReply { revision: 0, steps: Vec::new(), verdict: String::new(), status: None, route: None, upstream: None }
+}
+
+/// A policy answers, so no endpoint is asked.
+fn answered(mut reply: ExplainReply, answer: &policy::Reply) -> ExplainReply {
+    let by = reply.route.as_deref().unwrap_or_default();
+    reply.verdict = format!("{}: answered by a policy of route {by}", answer.status);
+    reply.status = Some(answer.status);
+    reply
+}
+
+/// A preflight belongs to the route that its method would have.
+fn explain_preflight(
+    snapshot: &Snapshot,
+    credentials: &Credentials,
+    index: u32,
+    asked: &mut Asked,
+    mut reply: ExplainReply,
+) -> ExplainReply {
+    let Some(route) = snapshot.routes.get(index as usize) else {
+        return refused(reply, "route", &Fault::NoRoute, Vec::new());
+    };
+    let decision = format!("{}: a preflight for a method that it takes", route.name);
+    reply.steps.push(ExplainStep { stage: "route".to_owned(), decision, details: Vec::new() });
+    reply.route = Some(route.name.to_string());
+    match explain_policies(route, credentials, asked, &mut reply) {
+        Err((lines, fault)) => refused(reply, "policies", &fault, lines),
+        Ok(Some(answer)) => answered(reply, &answer),
+        Ok(None) => refused(reply, "policies", &Fault::Internal("no policy answers the preflight"), Vec::new()),
+    }
 }
 
 fn refused(mut reply: ExplainReply, stage: &str, fault: &Fault, details: Vec<String>) -> ExplainReply {
@@ -118,7 +156,7 @@ fn read(request: &ExplainRequest) -> Result<Result<Asked, Fault>, String> {
         edge::clean_request(&mut fields, false);
         let Target { host, authority, path, matched, query, .. } = target;
         let protocol = Protocol::Http11;
-        let head = Request { method, protocol, fields, host, authority, path, matched, query };
+        let head = Request { method, protocol, fields, host, authority, path, matched, query, sent: None, trace: None };
         let scheme = if uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http };
         let client = Client::new(SocketAddr::new(client_ip, 0), "explain".into(), scheme);
         Asked { head, client, client_ip }
@@ -154,10 +192,11 @@ fn explain_policies(
     credentials: &Credentials,
     asked: &mut Asked,
     reply: &mut ExplainReply,
-) -> Result<(), (Vec<String>, Fault)> {
+) -> Result<Option<Box<policy::Reply>>, (Vec<String>, Fault)> {
     if route.policies.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
+    let captured = route.captures.as_ref().map(|path| path.spans(asked.head.matched())).unwrap_or_default();
     let (mut identity, mut notes) = (Identity::default(), Notes::new());
     let mut request = policy::Request {
         head: &mut asked.head,
@@ -165,19 +204,21 @@ fn explain_policies(
         client: &asked.client,
         client_ip: asked.client_ip,
         route: route.identity,
+        captured: &captured,
         credentials: &credentials.unobserved(),
         identity: &mut identity,
         notes: &mut notes,
         now_ns: clock::since_start_ns(),
         now_s: clock::wall_ms() / 1000,
     };
-    let details = policy::explain(&route.policies, &mut request)?;
+    let policy::Explained { phrases: details, reply: answer } = policy::explain(&route.policies, &mut request)?;
     let decision = match &identity.consumer {
+        _ if answer.is_some() => "answered here".to_owned(),
         Some(consumer) => format!("pass, as consumer {}", consumer.name),
         None => "pass".to_owned(),
     };
     reply.steps.push(ExplainStep { stage: "policies".to_owned(), decision, details });
-    Ok(())
+    Ok(answer)
 }
 
 fn explain_balance(

@@ -12,7 +12,8 @@ use super::forward::{self, Forwarded, Sendable};
 use super::journey::Journey;
 use super::policies;
 use super::reply::Reply;
-use crate::exchange::{Fields, Known};
+use crate::config::snapshot::Snapshot;
+use crate::exchange::{self, Exchange, Fields, Known};
 use crate::fault::Fault;
 use crate::observe::Stage;
 use crate::policy;
@@ -67,7 +68,9 @@ fn finish<B>(journey: &mut Journey, outcome: Result<Reply<B>, Fault>) -> Reply<B
         }
     };
     if let Some(route) = journey.route() {
-        policy::on_reply(&route.policies, &journey.notes, &mut reply.fields);
+        let Exchange { request: head, id, client, .. } = &journey.x;
+        let replied = policy::Replied { head, id: *id, client, notes: &journey.notes };
+        policy::on_reply(&route.policies, &replied, &mut reply.fields);
     }
     journey.status = reply.status;
     reply
@@ -86,7 +89,15 @@ fn find_route(journey: &mut Journey) -> Result<(), Fault> {
         query: request.query(),
         method: &request.method,
         fields: &request.fields,
+        source: journey.x.client_ip,
+        certificate: journey.x.client.certificate.as_ref().map(|shown| &shown.fingerprint[..]),
+        now_s: journey.worker.wall_s(),
+        draw: fastrand::u64(..),
     };
+    if let Some(index) = preflight(&journey.snapshot, &query, request) {
+        journey.route = Some(index);
+        return Ok(());
+    }
     match journey.snapshot.table.find(&query) {
         Found::Hit(index, _captures) => journey.route = Some(*index),
         _ if request.method == http::Method::CONNECT => return Err(NO_CONNECT),
@@ -100,6 +111,15 @@ fn find_route(journey: &mut Journey) -> Result<(), Fault> {
         return Err(NO_CONNECT);
     }
     Ok(())
+}
+
+/// The route that a preflight is about, if it is one for other origins: a browser asks with OPTIONS what it will then do
+/// with another method.
+pub(super) fn preflight(snapshot: &Snapshot, query: &Query<'_>, request: &exchange::Request) -> Option<u32> {
+    let method = policy::cors::preflight_method(request)?;
+    let Found::Hit(index, _) = snapshot.table.find(&Query { method: &method, ..*query }) else { return None };
+    let route = snapshot.routes.get(*index as usize)?;
+    route.policies.iter().any(|policy| matches!(policy, policy::Policy::Cors(_))).then_some(*index)
 }
 
 /// Unless a route says otherwise.
@@ -127,7 +147,7 @@ fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
         // RFC 9110 section 8.6: a length here would promise a body.
         reply.fields.remove(Known::ContentLength);
     }
-    edge::add_via(&mut reply.fields, crate::exchange::Protocol::Http11);
+    edge::add_via(&mut reply.fields, exchange::Protocol::Http11);
     reply
 }
 

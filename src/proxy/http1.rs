@@ -201,6 +201,8 @@ fn begin(
         matched: text(|target| target.matched),
         query: found.as_ref().and_then(|target| target.query),
         fields,
+        sent: None,
+        trace: None,
     };
     let id = worker.request_id();
     let x = Exchange { id, client: Rc::clone(client), client_ip, request, arrived, attempts: 0 };

@@ -87,12 +87,14 @@ async fn ask(journey: &mut Journey, asked: Asked) -> Result<Option<Reply>, Fault
 fn run(journey: &mut Journey, route: &Route, steps: &mut Steps) -> Result<Verdict, Fault> {
     let directory = journey.worker.shared.directory();
     let x = &mut journey.x;
+    let captured = route.captures.as_ref().map(|path| path.spans(x.request.matched())).unwrap_or_default();
     let mut request = policy::Request {
         head: &mut x.request,
         id: x.id,
         client: &x.client,
         client_ip: x.client_ip,
         route: route.identity,
+        captured: &captured,
         credentials: &directory.credentials,
         identity: &mut journey.identity,
         notes: &mut journey.notes,

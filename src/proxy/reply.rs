@@ -50,7 +50,10 @@ impl<B> Reply<B> {
             std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
         };
         let mut fields = reply.fields;
-        fields.set(Known::ContentLength, body.len().to_string().as_bytes());
+        // RFC 9110 section 8.6: of these the length would say something else.
+        if !matches!(reply.status, 204 | 304) {
+            fields.set(Known::ContentLength, body.len().to_string().as_bytes());
+        }
         let framing = Framing::Length(body.len() as u64);
         Self { status: reply.status, fields, framing, body: Content::Whole(body), tunnel: None }
     }

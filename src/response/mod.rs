@@ -96,6 +96,7 @@ fn details(fault: &Fault, id: RequestId) -> ProblemDetails<'_> {
 fn retry_after(fault: &Fault) -> Option<Duration> {
     match fault {
         Fault::LimitExceeded { retry_after, .. } => Some((*retry_after).max(RETRY_SOON)),
+        Fault::Maintenance { retry_after, .. } => *retry_after,
         Fault::BreakerOpen { left, .. } => Some((*left).max(RETRY_SOON)),
         _ if fault.facts().status == 503 && fault.facts().blame != Blame::Client => Some(RETRY_SOON),
         _ => None,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a route asks of a request beside host and path: method, header fields, query parameters.
+//! What a route asks of a request beside host and path: method, header fields, query parameters, cookies, media type.
 //!
 //! All conditions must hold. A field or parameter that occurs several times meets a condition with any of its values.
 //! Methods are compared as they are: HEAD does not meet GET.
@@ -11,7 +11,9 @@ use regex::bytes::Regex;
 use smallvec::SmallVec;
 
 use super::path::regex_of_whole;
-use super::{PatternError, Query};
+use super::{MediaPattern, PatternError, Query, ShareOf, Window};
+use crate::exchange::Known;
+use crate::exchange::part::cookies;
 
 /// What the value of a field or parameter must be.
 #[derive(Clone, Debug)]
@@ -63,20 +65,33 @@ pub struct Conditions {
     pub headers: Vec<(Box<str>, ValueMatch)>,
     /// Parameter names, as they are once decoded, and what their decoded values must be.
     pub query: Vec<(Box<str>, ValueMatch)>,
+    /// Cookie names, compared with case, and what their values must be as they are sent.
+    pub cookies: Vec<(Box<str>, ValueMatch)>,
+    /// None means every media type and none.
+    pub media: Vec<MediaPattern>,
+    pub window: Option<Box<Window>>,
+    /// Of the requests that meet all else.
+    pub share: Option<Box<ShareOf>>,
 }
 
 /// The first condition that a request does not meet.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Failure<'t> {
+    Cookie(&'t str, &'t ValueMatch),
     Header(&'t str, &'t ValueMatch),
+    Media(&'t [MediaPattern]),
     Method(&'t [Method]),
     Parameter(&'t str, &'t ValueMatch),
+    Share(&'t ShareOf),
+    Window(&'t Window),
 }
 
 impl Conditions {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.methods.is_empty() && self.headers.is_empty() && self.query.is_empty()
+        let Self { methods, headers, query, cookies, media, window, share } = self;
+        let values = headers.len() + query.len() + cookies.len();
+        values == 0 && methods.is_empty() && media.is_empty() && window.is_none() && share.is_none()
     }
 
     /// The first condition that `query` does not meet, the method last: a request that fails only there is a 405.
@@ -89,8 +104,27 @@ impl Conditions {
         if let Some((name, value)) = parameter {
             return Some(Failure::Parameter(name, value));
         }
+        let cookie = self.cookies.iter().find(|(name, value)| !value.is_met(cookies(query.fields, name.as_bytes())));
+        if let Some((name, value)) = cookie {
+            return Some(Failure::Cookie(name, value));
+        }
+        if !self.media.is_empty() && !self.is_of_media(query) {
+            return Some(Failure::Media(&self.media));
+        }
+        if let Some(window) = self.window.as_deref().filter(|window| !window.holds(query.now_s)) {
+            return Some(Failure::Window(window));
+        }
+        if let Some(share) = self.share.as_deref().filter(|share| !share.holds(query)) {
+            return Some(Failure::Share(share));
+        }
         let is_allowed = self.methods.is_empty() || self.methods.contains(query.method);
         (!is_allowed).then_some(Failure::Method(&self.methods))
+    }
+
+    fn is_of_media(&self, query: &Query<'_>) -> bool {
+        let mut kinds = query.fields.all(Known::ContentType);
+        let kind = kinds.next().filter(|_| kinds.next().is_none());
+        kind.is_some_and(|kind| self.media.iter().any(|pattern| pattern.is_met(kind)))
     }
 }
 
@@ -102,6 +136,14 @@ impl Failure<'_> {
                 let is_missing = query.fields.named(name.as_bytes()).next().is_none();
                 if is_missing { format!("header {name} is missing") } else { format!("header {name} {value}") }
             }
+            Self::Cookie(name, value) => {
+                let is_missing = cookies(query.fields, name.as_bytes()).next().is_none();
+                if is_missing { format!("cookie {name} is missing") } else { format!("cookie {name} {value}") }
+            }
+            Self::Media(patterns) => {
+                let list: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+                format!("the media type of the request is not {}", list.join(" or "))
+            }
             Self::Method(methods) => {
                 let mut list = String::new();
                 for method in *methods {
@@ -110,6 +152,8 @@ impl Failure<'_> {
                 }
                 format!("method {} is not in [{list}]", query.method)
             }
+            Self::Share(share) => format!("the request does not belong to {share}"),
+            Self::Window(window) => format!("it is not {window}"),
             Self::Parameter(name, value) => {
                 let is_missing = parameters(query.query, name).next().is_none();
                 let what = if is_missing { "is missing".to_owned() } else { value.to_string() };

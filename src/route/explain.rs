@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use http::Method;
 
 use super::tree::Offer;
-use super::{HostPattern, PathPattern, Query, Route, Table, host};
+use super::{Conditions, HostPattern, PathPattern, Query, Route, Table, host};
 
 /// The most routes that are listed as having lost.
 pub const EXPLAINED_MAX: usize = 8;
@@ -82,8 +82,10 @@ impl<'t, T> Explanation<'t, T> {
 
 fn praise(route: &Route<()>, query: &Query<'_>) -> String {
     let host = best_host(route, query.host);
-    let conditions = &route.conditions;
-    let count = usize::from(!conditions.methods.is_empty()) + conditions.headers.len() + conditions.query.len();
+    let Conditions { methods, headers, query, cookies, media, window, share } = &route.conditions;
+    let sets = [!methods.is_empty(), !media.is_empty(), window.is_some(), share.is_some()];
+    let sets = sets.into_iter().filter(|is_there| *is_there).count();
+    let count = sets + headers.len() + query.len() + cookies.len();
     let rest = match count {
         0 => "it has no other condition".to_owned(),
         1 => "its one other condition holds".to_owned(),
@@ -112,6 +114,14 @@ fn behind(route: &Route<()>, winner: &Route<()>, query: &Query<'_>) -> String {
         "it has fewer conditions on headers".to_owned()
     } else if own.query.len() != best.query.len() {
         "it has fewer conditions on the query".to_owned()
+    } else if own.cookies.len() != best.cookies.len() {
+        "it has fewer conditions on cookies".to_owned()
+    } else if own.media.is_empty() != best.media.is_empty() {
+        "it has no condition on the media type".to_owned()
+    } else if own.window.is_none() != best.window.is_none() {
+        "it has no condition on the time".to_owned()
+    } else if own.share.is_none() != best.share.is_none() {
+        "it has no condition on a share".to_owned()
     } else if route.order != winner.order {
         "it comes later in the configuration".to_owned()
     } else {

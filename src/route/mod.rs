@@ -5,7 +5,9 @@
 //! 1. host: exact, then the longest wildcard, then `*`;
 //! 2. path: exact, then template (more literal segments, then the earlier literal), then regex (higher priority, then
 //!    order), then the prefix with most segments;
-//! 3. a method condition before none, then more header conditions, then more query conditions, then order, then name.
+//! 3. a method condition before none, then more header conditions, then more query conditions, then more cookie
+//!    conditions, then one on the media type before none, one on the time before none, and one on a share before
+//!    none, then order, then name.
 //!
 //! A route whose conditions fail shadows nothing: the search goes on to a shorter prefix and to a less specific host.
 //! Paths are compared in their matched spelling (`exchange::spelling`), so every spelling of a path meets its route. A
@@ -18,6 +20,8 @@ mod condition;
 mod explain;
 
 mod host;
+
+mod media;
 
 mod path;
 
@@ -33,16 +37,20 @@ mod tests;
 
 mod tree;
 
-use http::Method;
-use smallvec::SmallVec;
+mod window;
 
 use crate::exchange::Fields;
+use std::net::IpAddr;
+
+use http::Method;
 
 pub use condition::{Conditions, ValueMatch};
 pub use explain::{EXPLAINED_MAX, Explanation, Loser, Winner};
 pub use host::HostPattern;
-pub use path::{PATTERN_BYTES_MAX, PATTERN_SEGMENTS_MAX, PathPattern, REGEX_BYTES_MAX};
+pub use media::MediaPattern;
+pub use path::{PATTERN_BYTES_MAX, PATTERN_SEGMENTS_MAX, PathPattern, REGEX_BYTES_MAX, Spans};
 pub use table::{REGEXES_PER_HOST_MAX, ROUTES_MAX, Table, TableError};
+pub use window::{DAY_MINUTES, ShareOf, Window};
 
 /// A host, path, header or query pattern that cannot be used; the text says which and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +88,14 @@ pub struct Query<'a> {
     pub query: Option<&'a [u8]>,
     pub method: &'a Method,
     pub fields: &'a Fields,
+    /// The address of the client.
+    pub source: IpAddr,
+    /// The fingerprint of its certificate, if it showed one.
+    pub certificate: Option<&'a [u8]>,
+    /// Seconds since 1970-01-01 UTC.
+    pub now_s: i64,
+    /// A random number, for shares by chance.
+    pub draw: u64,
 }
 
 /// What a look-up finds.
@@ -95,7 +111,7 @@ pub enum Found<'t, T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captures<'t> {
     names: &'t [Box<str>],
-    spans: SmallVec<[(u32, u32); 4]>,
+    spans: Spans,
 }
 
 impl<'t> Captures<'t> {

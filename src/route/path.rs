@@ -7,6 +7,7 @@
 use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
+use smallvec::SmallVec;
 
 use super::{Captures, PatternError};
 use crate::exchange::spelling::path;
@@ -105,17 +106,59 @@ impl PathPattern {
     /// What the parameters of this pattern are in `path`, which it has matched.
     pub(super) fn captures(&self, path: &[u8]) -> Captures<'_> {
         let Self::Template(template) = self else { return Captures::default() };
-        let mut captures = Captures { names: &template.names, ..Captures::default() };
-        let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Captures { names: &template.names, spans: template.spans(path) }
+    }
+
+    /// Where the parameters of a template or the groups of a regex are in `path`, which it has matched. A group that took
+    /// no part is empty.
+    pub fn spans(&self, path: &[u8]) -> Spans {
+        match self {
+            Self::Exact(_) | Self::Prefix(_) => Spans::new(),
+            Self::Template(template) => template.spans(path),
+            Self::Regex { regex, .. } => {
+                let Some(groups) = regex.captures(path) else { return Spans::new() };
+                let span = |group: Option<regex::bytes::Match<'_>>| {
+                    group.map_or((0, 0), |group| (clamp(group.start()), clamp(group.end())))
+                };
+                groups.iter().skip(1).map(span).collect()
+            }
+        }
+    }
+
+    /// Where a parameter, or a group by its name or number, stands in [`PathPattern::spans`].
+    pub fn place_of(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Exact(_) | Self::Prefix(_) => None,
+            Self::Template(template) => template.names.iter().position(|own| **own == *name),
+            Self::Regex { regex, .. } => {
+                let numbered = || name.parse().ok().filter(|number| (1..regex.captures_len()).contains(number));
+                let group = regex.capture_names().position(|own| own == Some(name)).or_else(numbered)?;
+                group.checked_sub(1)
+            }
+        }
+    }
+}
+
+/// Ranges of a path.
+pub type Spans = SmallVec<[(u32, u32); 4]>;
+
+impl Template {
+    fn spans(&self, path: &[u8]) -> Spans {
+        let mut spans = Spans::new();
         let mut start = 1;
-        for (own, text) in template.segments.iter().zip(segments(path)) {
+        for (own, text) in self.segments.iter().zip(segments(path)) {
             if own.is_none() {
-                captures.spans.push((clamp(start), clamp(start + text.len())));
+                spans.push((clamp(start), clamp(start + text.len())));
             }
             start += text.len() + 1;
         }
-        captures
+        spans
     }
+}
+
+/// A path is bounded far below 4 GiB.
+fn clamp(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for PathPattern {
@@ -234,6 +277,29 @@ mod tests {
                 ("/{a}/..", Err("climbs")),
             ],
         );
+    }
+
+    /// Rows: a pattern, a path that it takes, a name, and what that is.
+    #[test]
+    fn names_stand_for_parts_of_the_path() {
+        let regex = PathPattern::regex("/old/(?<year>[0-9]{4})/(.*)(x)?").expect("a good regex");
+        let template = PathPattern::template("/orders/{id}/items/{item}").expect("a good template");
+        for (pattern, path, name, want) in [
+            (&template, "/orders/7/items/8", "id", Some("7")),
+            (&template, "/orders/7/items/8", "item", Some("8")),
+            (&template, "/orders/7/items/8", "1", None),
+            (&regex, "/old/1999/a/b", "year", Some("1999")),
+            (&regex, "/old/1999/a/b", "1", Some("1999")),
+            (&regex, "/old/1999/a/b", "2", Some("a/b")),
+            (&regex, "/old/1999/a/b", "3", Some("")),
+            (&regex, "/old/1999/a/b", "0", None),
+            (&regex, "/old/1999/a/b", "4", None),
+        ] {
+            let span = pattern.place_of(name).and_then(|at| pattern.spans(path.as_bytes()).get(at).copied());
+            let got = span.and_then(|(start, end)| path.get(start as usize..end as usize));
+            assert_eq!(got, want, "row {pattern} {name}");
+        }
+        assert_eq!(PathPattern::prefix("/a").expect("a good prefix").place_of("a"), None);
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl<T> Table<T> {
             match route.conditions.failure(query) {
                 None => return ControlFlow::Break((offer.id, route.path.captures(query.path))),
                 Some(Failure::Method(_)) => is_only_method = true,
-                Some(Failure::Header(..) | Failure::Parameter(..)) => {}
+                Some(_) => {}
             }
             ControlFlow::Continue(())
         });
@@ -247,6 +247,10 @@ pub(super) fn rank<T>(route: &Route<T>) -> impl Ord {
         conditions.methods.is_empty(),
         count(conditions.headers.len()),
         count(conditions.query.len()),
+        count(conditions.cookies.len()),
+        conditions.media.is_empty(),
+        conditions.window.is_none(),
+        conditions.share.is_none(),
         route.order,
         &route.name,
     )

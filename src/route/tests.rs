@@ -67,7 +67,9 @@ fn with_query<R>(request: &str, fields: &Fields, ask: impl FnOnce(&Query<'_>) ->
     let (host, rest) = rest.split_at(rest.find(['/', '*']).expect("a request has a path"));
     let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query.as_bytes())));
     let method: Method = method.parse().expect("a method");
-    ask(&Query { host: host.as_bytes(), path: path.as_bytes(), query, method: &method, fields })
+    let source = std::net::Ipv4Addr::LOCALHOST.into();
+    let (host, path) = (host.as_bytes(), path.as_bytes());
+    ask(&Query { host, path, query, method: &method, fields, source, certificate: None, now_s: 0, draw: 0 })
 }
 
 fn shown(table: &Table<String>, request: &str, fields: &Fields) -> String {

@@ -15,6 +15,8 @@ pub mod parse;
 
 pub mod check;
 
+pub mod template;
+
 pub mod text;
 
 pub mod diff;

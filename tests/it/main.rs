@@ -10,6 +10,7 @@ mod support;
 mod abuse;
 
 mod access;
+mod answer;
 
 mod auth;
 
@@ -17,6 +18,8 @@ mod authenticate;
 mod authorize;
 
 mod balance;
+
+mod browser;
 
 mod canary;
 

@@ -127,6 +127,90 @@ fn conditions() {
 }
 
 #[test]
+fn cookies_and_media_types() {
+    check(
+        &[
+            ("any", "path = \"/\""),
+            ("tester", "path = \"/\", cookies = { beta = { regex = \"on|yes\" } }"),
+            ("anonymous", "path = \"/me\", cookies = { sid = { present = false } }"),
+            ("me", "path = \"/me\""),
+            ("json", "path = \"/up\", content_type = [\"application/json\", \"text/*\"]"),
+            ("other", "path = \"/up\""),
+        ],
+        &[
+            ("GET a /", "any"),
+            ("GET a / Cookie: a=b; beta=on|", "tester"),
+            ("GET a / Cookie: a=b|Cookie: beta=yes|", "tester"),
+            ("GET a / Cookie: beta=off|", "any"),
+            ("GET a / Cookie: Beta=on|", "any"),
+            ("GET a /me", "anonymous"),
+            ("GET a /me Cookie: sid=1|", "me"),
+            ("POST a /up Content-Length: 0|Content-Type: Application/JSON; charset=utf-8|", "json"),
+            ("POST a /up Content-Length: 0|Content-Type: text/csv|", "json"),
+            ("POST a /up Content-Length: 0|Content-Type: image/png|", "other"),
+            ("POST a /up Content-Length: 0|Content-Type: text/csv|Content-Type: text/csv|", "other"),
+            ("POST a /up Content-Length: 0|", "other"),
+        ],
+    );
+}
+
+/// The clock of the test is that of the machine, so the windows are the whole week and no time of it that is near.
+#[test]
+fn shares_and_times() {
+    check(
+        &[
+            ("all", "path = \"/a\""),
+            ("none", "path = \"/a\", share = \"0%\""),
+            ("whole", "path = \"/b\", share = \"100%\", share_by = { cookie = \"sid\" }"),
+            ("rest", "path = \"/b\""),
+            ("always", "path = \"/c\", window = { offset = \"+02:00\" }"),
+            ("never", "path = \"/c\""),
+        ],
+        &[("GET a /a", "all"), ("GET a /b Cookie: sid=1|", "whole"), ("GET a /b", "whole"), ("GET a /c", "always")],
+    );
+    let (mut origins, mut sides) = (Vec::new(), std::collections::HashSet::new());
+    let routes =
+        [("half", "path = \"/\", share = \"50%\", share_by = { header = \"X-Id\" }"), ("other", "path = \"/\"")];
+    let gateway = Running::start(&config(&routes, &mut origins));
+    for id in 0..40 {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Id: {id}\r\n\r\n");
+        let first = gateway.ask(&request).text();
+        assert_eq!(gateway.ask(&request).text(), first, "caller {id} changes sides");
+        sides.insert(first);
+    }
+    assert_eq!(sides.len(), 2, "{sides:?}");
+}
+
+#[test]
+fn calls_of_grpc() {
+    let kind = "Content-Length: 0|Content-Type: application/grpc+proto|";
+    let rows: Vec<(String, &str)> = [
+        ("/shop.v1.Orders/Get", "get"),
+        ("/shop.v1.Orders/List", "orders"),
+        ("/shop.v1.Items/Get", "gets"),
+        ("/shop.v1.Items/List", "all"),
+        ("/shop.v1.Orders", "web"),
+        ("/a/b/c", "web"),
+    ]
+    .into_iter()
+    .map(|(path, want)| (format!("POST a {path} {kind}"), want))
+    .collect();
+    let mut rows: Vec<(&str, &str)> = rows.iter().map(|(row, want)| (row.as_str(), *want)).collect();
+    rows.push(("POST a /shop.v1.Orders/Get Content-Length: 0|Content-Type: application/json|", "web"));
+    rows.push(("GET a /shop.v1.Orders/Get", "web"));
+    check(
+        &[
+            ("web", ""),
+            ("all", "grpc = {}"),
+            ("orders", "grpc = { service = \"shop.v1.Orders\" }"),
+            ("gets", "grpc = { method = \"Get\" }"),
+            ("get", "grpc = { service = \"shop.v1.Orders\", method = \"Get\" }"),
+        ],
+        &rows,
+    );
+}
+
+#[test]
 fn what_a_request_without_a_route_is_told() {
     let mut origins = Vec::new();
     let gateway = Running::start(&config(&[("x", "path = \"/x\", methods = [\"PUT\", \"GET\"]")], &mut origins));

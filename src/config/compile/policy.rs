@@ -11,7 +11,9 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
-use super::{Given, Indices, authenticate, policy_access, policy_authorize, policy_forward_auth};
+use super::{
+    Given, Indices, authenticate, policy_access, policy_answer as answer, policy_authorize, policy_forward_auth,
+};
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
@@ -85,8 +87,19 @@ fn one(
     let compiled = match policy {
         model::Policy::Authenticate(policy) => return authenticate::authenticate(name, policy, path, named, problems),
         model::Policy::Basic(policy) => Some(authenticate::basic(name, policy)),
+        model::Policy::Cors(found) => Some(answer::cors(name, found)),
+        model::Policy::Deprecation(found) => Some(answer::deprecation(name, found)),
         model::Policy::HttpSignature(policy) => Some(authenticate::http_signature(name, policy)),
+        model::Policy::Maintenance(found) => Some(answer::maintenance(name, found)),
         model::Policy::Mtls(policy) => Some(authenticate::mtls(name, policy)),
+        model::Policy::Reply(found) => Some(answer::reply(name, found)),
+        model::Policy::RequestId(found) => Some(answer::request_id(name, found)),
+        model::Policy::SecurityHeaders(found) => Some(answer::security_headers(name, found)),
+        model::Policy::Trace(found) => Some(answer::trace(name, found)),
+        // What the names stand for is asked for each route.
+        model::Policy::Redirect(_) | model::Policy::Rewrite(_) => {
+            answer::templated(&name, policy, path, &|_| Some(0), problems)
+        }
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
         model::Policy::Authorize(written) => policy_authorize::authorize(name, written, path, problems),
         model::Policy::Bots(written) => policy_access::bots(name, written, path, problems),

@@ -10,12 +10,15 @@ use http::Method;
 use weirgate_store::model::{self, Model, Name, PolicyRef};
 
 use super::policy::{self, Named};
-use super::{Given, Indices, split};
+use super::{Given, Indices, policy_answer as answer, split};
 use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
 use crate::policy::Policy;
-use crate::route::{self, Conditions, HostPattern, PathPattern, PatternError, Table, ValueMatch};
+use crate::route::{
+    self, Conditions, DAY_MINUTES, HostPattern, MediaPattern, PathPattern, PatternError, ShareOf, Table, ValueMatch,
+    Window,
+};
 
 pub(super) fn routes(
     model: &Model,
@@ -25,18 +28,31 @@ pub(super) fn routes(
     problems: &mut Problems,
 ) -> Vec<Route> {
     let canaries = split::earlier(given);
-    let compile = |(name, route): (&Name, &model::Route)| Route {
-        name: name.as_str().into(),
-        identity: identity(name),
-        policies: policies(name, route, (upstreams, named), given, problems),
-        // A dangling name was found by the check; until then an index past the end finds nothing.
-        upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
-        urgency: route.urgency,
-        split: split::split(name, route, upstreams, &canaries, given),
-        mirror: split::mirror(name, route, upstreams, given),
-        max_body: route.max_body.map(|size| size.0),
-        connect: route.connect,
-        meter: given.meters.meter(Metered::Route, name.as_str()),
+    let compile = |(name, route): (&Name, &model::Route)| {
+        // What is wrong with a path is told with the table.
+        let path = path_pattern(&route.matches.path()).ok();
+        let policies = policies(
+            name,
+            route,
+            path.as_ref(),
+            &Sources { model, around: policy::Around { named, upstreams, given } },
+            problems,
+        );
+        let captures = path.filter(|_| policies.iter().any(Policy::holds_capture)).map(Box::new);
+        Route {
+            name: name.as_str().into(),
+            identity: identity(name),
+            policies,
+            captures,
+            // A dangling name was found by the check; until then an index past the end finds nothing.
+            upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
+            urgency: route.urgency,
+            split: split::split(name, route, upstreams, &canaries, given),
+            mirror: split::mirror(name, route, upstreams, given),
+            max_body: route.max_body.map(|size| size.0),
+            connect: route.connect,
+            meter: given.meters.meter(Metered::Route, name.as_str()),
+        }
     };
     model.routes.iter().map(compile).collect()
 }
@@ -47,22 +63,42 @@ fn identity(name: &Name) -> u64 {
     hasher.finish()
 }
 
+/// Where the policies of a route come from.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    model: &'a Model,
+    around: policy::Around<'a>,
+}
+
 fn policies(
     name: &Name,
     route: &model::Route,
-    (upstreams, named): (&Indices, &Named),
-    given: &Given<'_>,
+    pattern: Option<&PathPattern>,
+    sources: &Sources<'_>,
     problems: &mut Problems,
 ) -> Vec<Policy> {
+    let Sources { model, around } = *sources;
+    let place_of = |capture: &str| pattern.and_then(|pattern| pattern.place_of(capture));
     let mut all: Vec<Policy> = Vec::with_capacity(route.policies.len());
     for (at, reference) in route.policies.iter().enumerate() {
         let compiled = match reference {
-            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned().unwrap_or_default(),
+            PolicyRef::Named(policy) => {
+                match model.policies.get(policy).filter(|policy| answer::is_templated(policy)) {
+                    Some(written) => {
+                        let path = format!("routes.{name}.policies[{at}]");
+                        let name = policy.as_str().into();
+                        answer::templated(&name, written, &path, &place_of, problems).into_iter().collect()
+                    }
+                    None => around.named.get(policy.as_str()).cloned().unwrap_or_default(),
+                }
+            }
             PolicyRef::Inline(policy) => {
                 let path = format!("routes.{name}.policies[{at}].{}", policy.kind());
                 let own: Arc<str> = format!("{name}.{}", policy.kind()).into();
-                let around = policy::Around { named, upstreams, given };
-                policy::in_place(&own, policy, &path, around, problems)
+                match answer::is_templated(policy) {
+                    true => answer::templated(&own, policy, &path, &place_of, problems).into_iter().collect(),
+                    false => policy::in_place(&own, policy, &path, around, problems),
+                }
             }
         };
         all.extend(compiled);
@@ -88,7 +124,7 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
         .iter()
         .filter_map(|host| problems.keep(&path_of("hosts"), HOST_HELP, HostPattern::parse(&host.0)))
         .collect();
-    let path = problems.keep(&path_of("path"), PATH_HELP, path_pattern(&written.path));
+    let path = problems.keep(&path_of("path"), PATH_HELP, path_pattern(&written.path()));
     let method = |text: &String| Method::from_bytes(text.as_bytes());
     let methods: Vec<_> = (written.methods.iter())
         .filter_map(|text| problems.keep(&path_of("methods"), "write methods as \"GET\"", method(text)))
@@ -100,8 +136,19 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
         };
         map.iter().filter_map(compile).collect()
     };
-    let conditions =
-        Conditions { methods, headers: values("headers", &written.headers), query: values("query", &written.query) };
+    let grpc = written.grpc.iter().map(|_| MediaPattern::Grpc);
+    let conditions = Conditions {
+        methods,
+        headers: values("headers", &written.headers),
+        query: values("query", &written.query),
+        cookies: values("cookies", &written.cookies),
+        window: written.window.as_ref().map(|window| Box::new(compile_window(window))),
+        share: written.share.map(|share| {
+            let by = written.share_by.as_ref().map(split::part);
+            Box::new(ShareOf { percent: share.0, by, seed: identity(name) })
+        }),
+        media: written.content_type.iter().map(|text| MediaPattern::new(text)).chain(grpc).collect(),
+    };
     Some(route::Route {
         name: name.as_str().to_owned(),
         hosts,
@@ -111,6 +158,23 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
         order: at as usize,
         value: at,
     })
+}
+
+fn compile_window(written: &model::TimeWindow) -> Window {
+    let model::TimeWindow { days, from, to, offset } = written;
+    let bits = days.iter().fold(0, |bits, day| bits | 1 << (*day as u8));
+    let time = |text: &Option<String>| text.as_deref().and_then(model::minutes);
+    let names: Vec<_> = days.iter().map(|day| format!("{day:?}")).collect();
+    let days = if names.is_empty() { "any day".to_owned() } else { names.join(", ") };
+    let part = |text: &Option<String>, usual: &str| text.clone().unwrap_or_else(|| usual.to_owned());
+    let text = format!("{days} from {} to {} (UTC{})", part(from, "00:00"), part(to, "24:00"), part(offset, ""));
+    Window {
+        days: if bits == 0 { 0x7f } else { bits },
+        from: time(from).unwrap_or(0),
+        to: time(to).unwrap_or(DAY_MINUTES),
+        offset_s: offset.as_deref().and_then(model::offset_s).unwrap_or(0),
+        text: text.into(),
+    }
 }
 
 const HOST_HELP: &str = "write a name, \"*.example.com\" for its subdomains, or \"*\"";

@@ -87,7 +87,7 @@ fn plan(written: &model::Canary) -> Plan {
     }
 }
 
-fn part(key: &HashKey) -> Part {
+pub(super) fn part(key: &HashKey) -> Part {
     match key {
         HashKey::SourceIp => Part::SourceIp,
         HashKey::Path => Part::Path,

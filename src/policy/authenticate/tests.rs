@@ -91,8 +91,18 @@ fn with<T>(text: &str, act: impl FnOnce(&mut Request<'_>) -> T) -> (T, Identity,
     let host = fields.store(b"api.example.com");
     let path = fields.store(b"/");
     let (method, protocol) = (Method::GET, Protocol::Http11);
-    let mut head =
-        exchange::Request { method, protocol, fields, host, authority: host, path, matched: path, query: None };
+    let mut head = exchange::Request {
+        method,
+        protocol,
+        fields,
+        host,
+        authority: host,
+        path,
+        matched: path,
+        query: None,
+        sent: None,
+        trace: None,
+    };
     let client = Client::new(([192, 0, 2, 1], 1).into(), "web".into(), Scheme::Https);
     let client = Client { certificate: certificate.map(Box::new), ..client };
     let (mut identity, mut notes) = (Identity::default(), Notes::new());
@@ -102,6 +112,7 @@ fn with<T>(text: &str, act: impl FnOnce(&mut Request<'_>) -> T) -> (T, Identity,
         client: &client,
         client_ip: client.peer.ip(),
         route: 7,
+        captured: &[],
         credentials: &credentials(),
         identity: &mut identity,
         notes: &mut notes,
@@ -273,7 +284,8 @@ fn explain_says_who_decides_and_why_not_the_others() {
         ),
     ] {
         let (explained, ..) = with(request, |request| explain(&door, request));
-        assert_eq!(explained.map_err(|(_, fault)| fault.to_string()), Ok(vec![want.to_owned()]), "row {request}");
+        let phrases = explained.map(|explained| explained.phrases).map_err(|(_, fault)| fault.to_string());
+        assert_eq!(phrases, Ok(vec![want.to_owned()]), "row {request}");
     }
     let (explained, ..) = with("user=zoe:any", |request| explain(&[password()], request));
     assert!(explained.is_err_and(|(_, fault)| fault.facts().token == "password-wrong"));

@@ -26,8 +26,18 @@ fn asked(always: Demand, mut identity: Identity) -> String {
     let (mut fields, mut notes) = (Fields::new(), Notes::new());
     let [host, path] = ["a.example", "/orders"].map(|text| fields.store(text.as_bytes()));
     let (method, protocol) = (Method::GET, Protocol::Http11);
-    let mut head =
-        exchange::Request { method, protocol, fields, host, authority: host, path, matched: path, query: None };
+    let mut head = exchange::Request {
+        method,
+        protocol,
+        fields,
+        host,
+        authority: host,
+        path,
+        matched: path,
+        query: None,
+        sent: None,
+        trace: None,
+    };
     let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
     let mut request = Request {
         head: &mut head,
@@ -35,6 +45,7 @@ fn asked(always: Demand, mut identity: Identity) -> String {
         client: &Client::new(peer, "web".into(), Scheme::Http),
         client_ip: peer.ip(),
         route: 1,
+        captured: &[],
         credentials: &Credentials::build([0; 32], Arc::default(), std::iter::empty()),
         identity: &mut identity,
         notes: &mut notes,

@@ -46,8 +46,19 @@ pub(super) fn call(spec: &ForwardAuthSpec, asked: &Request) -> Call {
         uri.extend_from_slice(query);
     }
     fields.push(URI, &uri);
-    let head =
-        Request { method: Method::GET, protocol: asked.protocol, fields, host, authority, path, matched: path, query };
+    let (method, protocol) = (Method::GET, asked.protocol);
+    let head = Request {
+        method,
+        protocol,
+        fields,
+        host,
+        authority,
+        path,
+        matched: path,
+        query,
+        sent: None,
+        trace: asked.trace.clone(),
+    };
     Call { upstream: spec.upstream, head, body: Bytes::new(), timeout: spec.timeout, reply_bytes_max: REPLY_BYTES_MAX }
 }
 

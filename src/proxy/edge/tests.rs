@@ -90,8 +90,18 @@ fn exchange(client: Client, mut all: Fields) -> Exchange {
     let authority = all.store(b"a.example:8443");
     let path = all.store(b"/");
     let method = Method::OPTIONS;
-    let request =
-        Request { method, protocol: Protocol::Http11, fields: all, host, authority, path, matched: path, query: None };
+    let request = Request {
+        method,
+        protocol: Protocol::Http11,
+        fields: all,
+        host,
+        authority,
+        path,
+        matched: path,
+        query: None,
+        sent: None,
+        trace: None,
+    };
     Exchange {
         id: RequestId(0xab),
         client_ip: client.peer.ip(),

@@ -10,14 +10,15 @@ pub(super) fn write(out: &mut Vec<u8>, x: &Exchange, framing: &RequestFraming) {
     let request = &x.request;
     out.extend_from_slice(request.method.as_str().as_bytes());
     out.push(b' ');
+    let sent = request.sent();
     // Of CONNECT this is host and port.
-    out.extend_from_slice(request.path());
-    if let Some(query) = request.query() {
+    out.extend_from_slice(request.fields.text(sent.path));
+    if let Some(query) = sent.query {
         out.push(b'?');
-        out.extend_from_slice(query);
+        out.extend_from_slice(request.fields.text(query));
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    http1::field(out, b"Host", request.fields.text(request.authority));
+    http1::field(out, b"Host", request.fields.text(sent.authority));
     for field in request.fields.iter() {
         if !edge::is_rewritten(field.known, x.client.trusted) {
             http1::field(out, field.name, field.value);

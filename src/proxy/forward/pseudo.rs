@@ -28,15 +28,16 @@ pub(super) fn request(x: &Exchange, framing: &RequestFraming, endpoint: &str) ->
 fn target(x: &Exchange, endpoint: &str) -> Result<Uri, Fault> {
     const REFUSED: Fault = Fault::Malformed("the target cannot be sent over HTTP/2");
     let request = &x.request;
-    let authority = match request.fields.text(request.authority) {
+    let sent = request.sent();
+    let authority = match request.fields.text(sent.authority) {
         // HTTP/1.0 may do without, HTTP/2 may not.
         [] => endpoint.as_bytes(),
         authority => authority,
     };
-    let mut path = request.path().to_vec();
-    if let Some(query) = request.query() {
+    let mut path = request.fields.text(sent.path).to_vec();
+    if let Some(query) = sent.query {
         path.push(b'?');
-        path.extend_from_slice(query);
+        path.extend_from_slice(request.fields.text(query));
     }
     let mut parts = ::http::uri::Parts::default();
     parts.scheme = Some(if x.client.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP });

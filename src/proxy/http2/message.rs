@@ -61,6 +61,8 @@ pub(super) fn begin(
         matched: text(|target| target.matched),
         query: target.as_ref().and_then(|target| target.query),
         fields,
+        sent: None,
+        trace: None,
     };
     let id = worker.request_id();
     let x = Exchange { id, client: Rc::clone(client), client_ip, request, arrived, attempts: 0 };

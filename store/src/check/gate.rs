@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::spelling::{is_field_value, is_framing, is_token};
-use super::{Findings, access, authorize, forward_auth, identity};
+use super::{Findings, access, answer, authorize, browser, deprecation, forward_auth, identity};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -62,9 +62,18 @@ pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
         Policy::Ip(found) => access::ip(findings, &format!("{path}.ip"), found),
         Policy::Methods(found) => access::methods(findings, &format!("{path}.methods"), found),
         Policy::Mtls(found) => identity::mtls(findings, &format!("{path}.mtls"), found),
+        Policy::Cors(found) => browser::cors(findings, &format!("{path}.cors"), found),
+        Policy::Deprecation(found) => deprecation::deprecation(findings, &format!("{path}.deprecation"), found),
+        Policy::Maintenance(found) => answer::maintenance(findings, &format!("{path}.maintenance"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),
         Policy::ReplyHeaders(found) => edits(findings, &format!("{path}.reply_headers"), found),
+        Policy::Redirect(found) => answer::redirect(findings, &format!("{path}.redirect"), found),
+        Policy::Reply(found) => answer::reply(findings, &format!("{path}.reply"), found),
+        Policy::RequestId(found) => browser::request_id(findings, &format!("{path}.request_id"), found),
+        Policy::Rewrite(found) => answer::rewrite(findings, &format!("{path}.rewrite"), found),
+        Policy::SecurityHeaders(found) => browser::security(findings, &format!("{path}.security_headers"), found),
+        Policy::Trace(found) => browser::trace(findings, &format!("{path}.trace"), found),
     }
 }
 

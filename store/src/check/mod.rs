@@ -7,9 +7,15 @@
 
 mod access;
 
+mod answer;
+
 mod authorize;
 
 mod balance;
+
+mod browser;
+
+mod deprecation;
 
 mod discovery;
 
@@ -182,3 +188,9 @@ fn problem(code: ProblemCode, path: String, message: impl Display, help: impl Di
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod answer_tests;
+
+#[cfg(test)]
+mod condition_tests;

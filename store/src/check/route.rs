@@ -4,9 +4,13 @@
 use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
-use super::{Findings, gate, split};
-use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch};
+use super::{Findings, answer, gate, split};
+use crate::model::{
+    self, GrpcMatch, Kind, LimitKey, Match, Model, Name, PathPattern, Policy, PolicyRef, Route, TimeWindow,
+    UpstreamProtocol, ValueMatch,
+};
 use crate::parse::place::quoted;
+use crate::template;
 use crate::wire::ProblemCode;
 
 pub(super) fn check(findings: &mut Findings<'_>) {
@@ -34,6 +38,14 @@ pub(super) fn named_policies(route: &Route) -> impl Iterator<Item = &Name> {
     route.policies.iter().filter_map(|policy| match policy {
         PolicyRef::Named(name) => Some(name),
         PolicyRef::Inline(_) => None,
+    })
+}
+
+/// Whether a route is answered by one of its policies. One that does not exist may have been meant to.
+pub(super) fn answers(model: &Model, route: &Route) -> bool {
+    route.policies.iter().any(|reference| match reference {
+        PolicyRef::Named(name) => model.policies.get(name).is_none_or(Policy::answers),
+        PolicyRef::Inline(policy) => policy.answers(),
     })
 }
 
@@ -72,6 +84,76 @@ fn conditions(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
     }
     for (parameter, value) in &matches.query {
         value_regex(findings, &at(name, &format!("match.query.{}", quoted(parameter))), value);
+    }
+    for (cookie, value) in &matches.cookies {
+        let path = at(name, &format!("match.cookies.{}", quoted(cookie)));
+        if !is_token(cookie) {
+            findings.bad(path.clone(), "this is not the name of a cookie", "write a name such as \"session\"");
+        }
+        value_regex(findings, &path, value);
+    }
+    media(findings, name, matches);
+    window(findings, name, matches);
+    grpc(findings, name, matches);
+}
+
+fn media(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
+    for (index, pattern) in matches.content_type.iter().enumerate() {
+        let path = at(name, &format!("match.content_type[{index}]"));
+        let is_media = |(kind, subtype): (&str, &str)| is_token(kind) && kind != "*" && is_token(subtype);
+        if !pattern.split_once('/').is_some_and(is_media) || pattern.trim_end_matches("/*").contains('*') {
+            let message = format!("\"{}\" is not a media type", pattern.escape_debug());
+            findings.bad(path, message, "write \"application/json\" or \"text/*\", without parameters");
+        }
+    }
+}
+
+fn window(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
+    let at = |field: &str| at(name, &format!("match.{field}"));
+    if let Some(share) = matches.share {
+        findings.within(|| at("share"), u64::from(share.0), 0, 100);
+    } else if matches.share_by.is_some() {
+        let help = "write share = \"10%\", or leave share_by out";
+        findings.problem(ProblemCode::MissingField, at("share_by"), "there is no share that this could decide", help);
+    }
+    let Some(TimeWindow { from, to, offset, .. }) = &matches.window else { return };
+    for (key, text) in [("window.from", from), ("window.to", to)] {
+        if text.as_deref().is_some_and(|text| model::minutes(text).is_none()) {
+            findings.bad(
+                at(key),
+                "this is not a time of day",
+                "write hours and minutes, such as \"08:00\" or \"24:00\"",
+            );
+        }
+    }
+    if offset.as_deref().is_some_and(|text| model::offset_s(text).is_none()) {
+        let help = "write the distance from UTC, such as \"+01:00\"; there are no names of time zones";
+        findings.bad(at("window.offset"), "this is not a distance from UTC", help);
+    }
+    if from.is_some() && from == to {
+        let help = "leave both out for the whole day";
+        findings.problem(ProblemCode::Conflict, at("window.to"), "it begins when it ends", help);
+    }
+}
+
+fn grpc(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
+    let Some(GrpcMatch { service, method }) = &matches.grpc else { return };
+    let at = |field: &str| at(name, &format!("match.{field}"));
+    if matches.path != PathPattern::default() {
+        let message = "the path of a gRPC call is made of its service and method";
+        findings.problem(ProblemCode::Conflict, at("path"), message, "leave the path out, or grpc");
+    }
+    if !matches.content_type.is_empty() {
+        let message = "a gRPC call has a media type of its own";
+        findings.problem(ProblemCode::Conflict, at("content_type"), message, "leave content_type out, or grpc");
+    }
+    for (key, text, dots) in [("grpc.service", service, true), ("grpc.method", method, false)] {
+        let in_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (b == b'.' && dots);
+        let is_name = |text: &String| !text.is_empty() && text.bytes().all(in_name) && !text.starts_with('.');
+        if text.as_ref().is_some_and(|text| !is_name(text)) {
+            let help = "write a service such as \"shop.v1.Orders\" and a method such as \"Get\"";
+            findings.bad(at(key), "this is not a name of gRPC", help);
+        }
     }
 }
 
@@ -145,6 +227,14 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             }
         }
     }
+    captures(findings, name, route, &resolved);
+    let answering = resolved.iter().find(|(_, policy)| policy.answers());
+    if let Some((index, policy)) = answering.filter(|_| route.upstream.is_some() || !route.split.is_empty()) {
+        let message =
+            format!("nothing ever goes to the upstream of this route: {} answers every request", policy.kind());
+        let help = "leave the upstream out, or the policy";
+        findings.warn(ProblemCode::Conflict, at(name, &format!("policies[{index}]")), message, help);
+    }
     let keyed = resolved.iter().any(|(_, policy)| policy.authenticates());
     for (index, _) in resolved.iter().filter(|(_, policy)| matches!(policy, Policy::Authorize(_)) && !keyed) {
         let path = at(name, &format!("policies[{index}]"));
@@ -163,9 +253,49 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
     }
 }
 
+/// Names in braces must be those of every request or of the path of this route.
+fn captures(findings: &mut Findings<'_>, name: &Name, route: &Route, resolved: &[(usize, &Policy)]) {
+    let mut names: Option<Vec<String>> = None;
+    for (index, policy) in resolved {
+        for (field, text) in answer::templates(policy) {
+            let pieces = template::parse(text).unwrap_or_default();
+            for capture in template::captures(&pieces) {
+                let names = names.get_or_insert_with(|| capture_names(&route.matches.path()));
+                if names.iter().any(|own| own == capture) {
+                    continue;
+                }
+                let place = match route.policies.get(*index) {
+                    Some(PolicyRef::Inline(_)) => format!("policies[{index}].{}.{field}", policy.kind()),
+                    Some(PolicyRef::Named(_)) | None => format!("policies[{index}]"),
+                };
+                let message = format!("no request and no path of this route has \"{{{capture}}}\"");
+                findings.bad(at(name, &place), message, template::help(capture, names));
+            }
+        }
+    }
+}
+
+/// What the path of a route names: the parameters of a template, or the groups of a regex, by name and by number.
+fn capture_names(path: &PathPattern) -> Vec<String> {
+    match path {
+        PathPattern::Prefix(_) | PathPattern::Exact { .. } => Vec::new(),
+        PathPattern::Template { template } => {
+            let inner = |segment: &str| Some(segment.strip_prefix('{')?.strip_suffix('}')?.to_owned());
+            template.split('/').filter_map(inner).collect()
+        }
+        PathPattern::Regex { regex: pattern } => {
+            let Ok(regex) = regex(pattern) else { return Vec::new() };
+            let groups = regex.capture_names().enumerate().skip(1);
+            groups.flat_map(|(at, name)| name.map(str::to_owned).into_iter().chain([at.to_string()])).collect()
+        }
+    }
+}
+
 /// The conditions of a route as one text; equal for routes that match the same requests in the same rank.
 fn fingerprint(route: &Route) -> String {
-    let Match { hosts, path, methods, headers, query } = &route.matches;
+    let Match { hosts, path: _, methods, headers, query, cookies, content_type, grpc, window, share, share_by } =
+        &route.matches;
+    let path = &route.matches.path();
     let mut text = String::with_capacity(64);
     let mut sorted = |items: &mut dyn Iterator<Item = String>| {
         let mut items: Vec<String> = items.collect();
@@ -187,8 +317,14 @@ fn fingerprint(route: &Route) -> String {
     text.push(tag);
     text.push_str(pattern);
     text.push_str(&format!("\u{1e}{priority}\u{1e}"));
-    if !headers.is_empty() || !query.is_empty() {
-        text.push_str(&format!("{headers:?}{query:?}"));
+    if !headers.is_empty() || !query.is_empty() || !cookies.is_empty() {
+        text.push_str(&format!("{headers:?}{query:?}{cookies:?}"));
+    }
+    if window.is_some() || share.is_some() {
+        text.push_str(&format!("{window:?}{share:?}{share_by:?}"));
+    }
+    if !content_type.is_empty() || grpc.is_some() {
+        text.push_str(&format!("{content_type:?}{}", grpc.is_some()));
     }
     text
 }

@@ -32,8 +32,9 @@ pub(super) fn check(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             let message = "a route has either an upstream or a split";
             findings.problem(ProblemCode::Conflict, at(name, "upstream"), message, "take one of them out");
         }
+        (None, true) if super::route::answers(findings.model, route) => {}
         (None, true) => {
-            let help = "write upstream = \"NAME\", or a split of several";
+            let help = "write upstream = \"NAME\", a split of several, or a redirect or reply among the policies";
             findings.problem(ProblemCode::MissingField, at(name, "upstream"), "a route needs an upstream", help);
         }
         (None, false) => {}

@@ -9,6 +9,8 @@ mod certificate;
 
 mod consumer;
 
+mod date;
+
 mod listener;
 
 mod object;
@@ -25,6 +27,8 @@ mod unit;
 
 mod upstream;
 
+mod window;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -32,16 +36,20 @@ use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer, SignatureAlgorithm, SigningKey};
+pub use date::Date;
 pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
 pub use password::PasswordHash;
 pub use policy::{
     AccessRule, AnonymousOn, ApiKeyPolicy, AuthFailure, AuthenticatePolicy, AuthorizePolicy, BasicPolicy, BotsPolicy,
-    FieldEdits, ForwardAuthPolicy, HttpSignaturePolicy, IpPolicy, LimitKey, MethodsPolicy, MtlsPolicy, Policy,
-    PolicyRef, RESERVED_FIELDS, RateLimitPolicy, SetTest, VerdictCache, VerdictKey,
+    CorsPolicy, DeprecationPolicy, FieldEdits, ForwardAuthPolicy, Frame, Hsts, HttpSignaturePolicy, IpPolicy, LimitKey,
+    MaintenancePolicy, MethodsPolicy, MtlsPolicy, Policy, PolicyRef, QueryEdits, RESERVED_FIELDS, RateLimitPolicy,
+    RedirectPolicy, ReplyPolicy, RequestIdPolicy, RewritePolicy, SecurityHeadersPolicy, SetTest, TraceFrom,
+    TracePolicy, VerdictCache, VerdictKey,
 };
 pub use route::{
-    Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
+    Canary, GrpcMatch, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX,
+    ValueMatch,
 };
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{
@@ -50,6 +58,7 @@ pub use upstream::{
     ProxyProtocol, Retry, RetryCondition, ScriptCheck, Sticky, StickyCookie, TcpCheck, TlsCheck, Upstream,
     UpstreamLimits, UpstreamProtocol, UpstreamTimeouts, UpstreamTls, WEIGHT_MAX, Zone,
 };
+pub use window::{Day, TimeWindow, minutes, offset_s};
 
 /// The whole configuration: every object of every kind, by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

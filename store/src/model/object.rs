@@ -10,10 +10,10 @@ use super::{Certificate, Consumer, Kind, Listener, Model, Name, Policy, Route, U
 pub enum Object {
     Listener(Listener),
     Certificate(Certificate),
-    /// Boxed: it is several times as large as the others.
+    /// Boxed, as a route is: they are several times as large as the others.
     Upstream(Box<Upstream>),
     Policy(Policy),
-    Route(Route),
+    Route(Box<Route>),
     Consumer(Consumer),
 }
 
@@ -36,7 +36,7 @@ impl Object {
             Self::Certificate(object) => drop(model.certificates.insert(name, object)),
             Self::Upstream(object) => drop(model.upstreams.insert(name, *object)),
             Self::Policy(object) => drop(model.policies.insert(name, object)),
-            Self::Route(object) => drop(model.routes.insert(name, object)),
+            Self::Route(object) => drop(model.routes.insert(name, *object)),
             Self::Consumer(object) => drop(model.consumers.insert(name, object)),
         }
     }

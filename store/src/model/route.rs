@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listener::is_default;
 use super::unit::only;
-use super::{ByteSize, HashKey, Name, Percent, PolicyRef, Span};
+use super::{ByteSize, HashKey, Name, Percent, PolicyRef, Span, TimeWindow};
 
 /// Conditions → policies → upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -177,6 +177,54 @@ pub struct Match {
     /// Query parameter to value.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub query: BTreeMap<String, ValueMatch>,
+    /// Cookie to value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cookies: BTreeMap<String, ValueMatch>,
+    /// Media types of the request body: `application/json`, `text/*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub content_type: Vec<String>,
+    /// Calls of gRPC, in place of a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<GrpcMatch>,
+    /// Times of the week.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<TimeWindow>,
+    /// Share of the requests that meet all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Percent>,
+    /// What keeps a caller in the share or out of it; chance if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_by: Option<HashKey>,
+}
+
+/// Which calls of gRPC; all of them if both are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GrpcMatch {
+    /// With its package, such as `shop.v1.Orders`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+}
+
+impl GrpcMatch {
+    /// The path of such calls (`/Service/Method`).
+    pub fn path(&self) -> PathPattern {
+        match (&self.service, &self.method) {
+            (None, None) => PathPattern::Template { template: "/{service}/{method}".to_owned() },
+            (Some(service), None) => PathPattern::Template { template: format!("/{service}/{{method}}") },
+            (None, Some(method)) => PathPattern::Template { template: format!("/{{service}}/{method}") },
+            (Some(service), Some(method)) => PathPattern::Exact { exact: format!("/{service}/{method}") },
+        }
+    }
+}
+
+impl Match {
+    /// The path that is matched: that of the gRPC calls if there are any.
+    pub fn path(&self) -> PathPattern {
+        self.grpc.as_ref().map_or_else(|| self.path.clone(), GrpcMatch::path)
+    }
 }
 
 /// A host: exact, `*.suffix`, or `*`.

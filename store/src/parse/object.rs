@@ -47,6 +47,8 @@ const STAND_INS: &[(&str, &str)] = &[
     ("per", "\"consumer\""),
     ("rate", "\"100/s\""),
     ("path", "\"/healthz\""),
+    ("to", "\"https://{host}{path}\""),
+    ("origins", "[\"https://app.example.com\"]"),
 ];
 
 /// `known` are mistakes in the object that were found before.
@@ -56,7 +58,7 @@ pub(super) fn read(kind: Kind, root: &Place, value: Value, known: Vec<Mistake>) 
         Kind::Certificate => typed(kind, root, value, known, Object::Certificate),
         Kind::Upstream => typed(kind, root, value, known, |upstream| Object::Upstream(Box::new(upstream))),
         Kind::Policy => typed(kind, root, value, known, Object::Policy),
-        Kind::Route => typed(kind, root, value, known, Object::Route),
+        Kind::Route => typed(kind, root, value, known, |route| Object::Route(Box::new(route))),
         Kind::Consumer => typed(kind, root, value, known, Object::Consumer),
     }
 }

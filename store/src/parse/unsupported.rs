@@ -47,7 +47,6 @@ const POLICIES_LATER: &[&str] = &[
     "compose",
     "compress",
     "concurrency",
-    "cors",
     "decompress",
     "hmac",
     "idempotency",
@@ -57,8 +56,6 @@ const POLICIES_LATER: &[&str] = &[
     "oauth2",
     "oidc",
     "quota",
-    "redirect",
-    "rewrite",
     "transcode",
     "transform",
     "validate",
@@ -66,24 +63,31 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_KNOWN: [&str; 13] = [
+/// Kinds of policies that work.
+const POLICIES_NOW: &[&str] = &[
     "api_key",
     "authenticate",
     "authorize",
     "basic",
     "bots",
+    "cors",
+    "deprecation",
     "forward_auth",
     "http_signature",
     "ip",
+    "maintenance",
     "methods",
     "mtls",
     "rate_limit",
-    "request_headers",
+    "redirect",
+    "reply",
     "reply_headers",
+    "request_headers",
+    "request_id",
+    "rewrite",
+    "security_headers",
+    "trace",
 ];
-
-const POLICIES_NOW: &str = "leave it out; these work: api_key, authenticate, authorize, basic, bots, forward_auth, \
-    http_signature, ip, methods, mtls, rate_limit, request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -106,7 +110,7 @@ pub(super) fn find(kind: Kind, object: &Value, root: &Place) -> Vec<Refused> {
         let keys = policy.as_object().into_iter().flat_map(serde_json::Map::keys);
         for key in keys.filter(|key| POLICIES_LATER.contains(&key.as_str())) {
             let message = format!("the policy \"{key}\" is not supported yet");
-            found.push(Refused { place: place.key(key), message, help: POLICIES_NOW.to_owned() });
+            found.push(Refused { place: place.key(key), message, help: policies_now() });
         }
     }
     found
@@ -185,7 +189,11 @@ fn is_host_and_port(text: &str) -> bool {
     labels && named && port.parse::<u16>().is_ok()
 }
 
+fn policies_now() -> String {
+    format!("leave it out; these work: {}", POLICIES_NOW.join(", "))
+}
+
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    suggest::help(key, "kinds of policies", POLICIES_KNOWN)
+    suggest::help(key, "kinds of policies", POLICIES_NOW.iter().copied())
 }

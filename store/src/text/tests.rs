@@ -292,6 +292,76 @@ fn policy() -> impl Strategy<Value = Policy> {
         limit.prop_map(Policy::RateLimit),
         edits().prop_map(Policy::RequestHeaders),
         edits().prop_map(Policy::ReplyHeaders),
+        answer(),
+        for_browsers(),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Policy> {
+    let redirect = (text(), any::<u16>(), any::<bool>()).prop_map(|(to, status, keep_query)| RedirectPolicy {
+        to,
+        status,
+        keep_query,
+    });
+    let reply = (any::<u16>(), btree_map(text(), text(), 0..3), option::of(text()), option::of(text()))
+        .prop_map(|(status, headers, body, json)| ReplyPolicy { status, headers, body, json });
+    let allow = prop_oneof![Just(Vec::new()), Just(vec!["10.0.0.0/8".parse().expect("a network")])];
+    let maintenance = (option::of(span()), option::of(text()), allow)
+        .prop_map(|(retry_after, body, allow)| MaintenancePolicy { retry_after, body, allow });
+    let query = (vec(text(), 0..3), btree_map(text(), text(), 0..3), btree_map(text(), text(), 0..3))
+        .prop_map(|(remove, set, add)| QueryEdits { remove, set, add });
+    let rewrite = (option::of(text()), option::of(text()), option::of(text()), option::of(text()), query).prop_map(
+        |(path, strip_prefix, add_prefix, host, query)| RewritePolicy { path, strip_prefix, add_prefix, host, query },
+    );
+    prop_oneof![
+        redirect.prop_map(Policy::Redirect),
+        reply.prop_map(Policy::Reply),
+        maintenance.prop_map(Policy::Maintenance),
+        rewrite.prop_map(Policy::Rewrite),
+    ]
+}
+
+fn for_browsers() -> impl Strategy<Value = Policy> {
+    let lists = (vec(text(), 0..3), vec(text(), 0..4), vec(text(), 0..3), vec(text(), 0..3));
+    let cors = (lists, any::<bool>(), option::of(span()), any::<bool>()).prop_map(
+        |((origins, methods, headers, expose), credentials, max_age, private_network)| CorsPolicy {
+            origins,
+            methods,
+            headers,
+            expose,
+            credentials,
+            max_age,
+            private_network,
+        },
+    );
+    let hsts = (span(), any::<bool>(), any::<bool>()).prop_map(|(max_age, subdomains, preload)| Hsts {
+        max_age,
+        subdomains,
+        preload,
+    });
+    let frame = prop_oneof![Just(Frame::Deny), Just(Frame::SameOrigin)];
+    let security = (option::of(hsts), any::<bool>(), option::of(frame), vec(option::of(text()), 3)).prop_map(
+        |(hsts, nosniff, frame, mut texts)| SecurityHeadersPolicy {
+            hsts,
+            nosniff,
+            frame,
+            referrer: texts.pop().flatten(),
+            csp: texts.pop().flatten(),
+            permissions: texts.pop().flatten(),
+        },
+    );
+    let id = (text(), any::<bool>()).prop_map(|(header, reply)| RequestIdPolicy { header, reply });
+    let from = prop_oneof![Just(TraceFrom::Everyone), Just(TraceFrom::Proxies)];
+    let trace = (from, 0..=100_u16).prop_map(|(from, share)| TracePolicy { from, sample: Percent(share) });
+    let date = || option::of((0..40_000_000_000_i64).prop_map(Date));
+    let deprecation = (date(), date(), option::of(text()), option::of(text()), any::<bool>())
+        .prop_map(|(since, sunset, successor, docs, gone)| DeprecationPolicy { since, sunset, successor, docs, gone });
+    prop_oneof![
+        deprecation.prop_map(Policy::Deprecation),
+        cors.prop_map(Policy::Cors),
+        security.prop_map(Policy::SecurityHeaders),
+        id.prop_map(Policy::RequestId),
+        trace.prop_map(Policy::Trace),
     ]
 }
 
@@ -403,8 +473,29 @@ fn route() -> impl Strategy<Value = Route> {
         ]
     };
     let hosts = vec(text().prop_map(HostPattern), 0..3);
-    let matches = (hosts, path, vec(text(), 0..3), btree_map(text(), value(), 0..3), btree_map(text(), value(), 0..3))
-        .prop_map(|(hosts, path, methods, headers, query)| Match { hosts, path, methods, headers, query });
+    let values = || btree_map(text(), value(), 0..3);
+    let grpc = (option::of(text()), option::of(text())).prop_map(|(service, method)| GrpcMatch { service, method });
+    let days = prop_oneof![Just(Vec::new()), Just(vec![Day::Mon, Day::Sun])];
+    let window = (days, option::of(text()), option::of(text()), option::of(text()))
+        .prop_map(|(days, from, to, offset)| TimeWindow { days, from, to, offset });
+    let by = prop_oneof![Just(HashKey::SourceIp), text().prop_map(HashKey::Header)];
+    let share = (option::of((0..=100_u16).prop_map(Percent)), option::of(by));
+    let rest = (vec(text(), 0..3), option::of(grpc), option::of(window), share);
+    let matches = (hosts, path, vec(text(), 0..3), values(), values(), values(), rest).prop_map(
+        |(hosts, path, methods, headers, query, cookies, (content_type, grpc, window, (share, share_by)))| Match {
+            hosts,
+            path,
+            methods,
+            headers,
+            query,
+            cookies,
+            content_type,
+            grpc,
+            window,
+            share,
+            share_by,
+        },
+    );
     let reference = prop_oneof![name().prop_map(PolicyRef::Named), policy().prop_map(PolicyRef::Inline)];
     let leads = (option::of(name()), vec(side(), 0..3), option::of(hash_key()), option::of(text()));
     let moves = (option::of(canary()), option::of(mirror()));

@@ -23,7 +23,9 @@ fuzz_target!(|input: (Vec<(&str, u8, &str)>, &[u8], &[u8], Option<&[u8]>)| {
     let table = Table::build(routes.collect()).expect("16 routes are not too many");
     let fields = Fields::new();
     for method in [Method::GET, Method::PUT] {
-        let query = Query { host, path, query, method: &method, fields: &fields };
+        let source = std::net::Ipv4Addr::LOCALHOST.into();
+        let fields = &fields;
+        let query = Query { host, path, query, method: &method, fields, source, certificate: None, now_s: 0, draw: 0 };
         let told = table.explain(&query);
         match table.find(&query) {
             Found::Hit(value, captures) => {

@@ -55,7 +55,18 @@ fn request(more: &[(&str, &str)]) -> exchange::Request {
     let path = fields.store(b"/foo");
     let query = Some(fields.store(b"param=Value&Pet=dog"));
     let (method, protocol) = (Method::POST, Protocol::Http11);
-    exchange::Request { method, protocol, fields, host: authority, authority, path, matched: path, query }
+    exchange::Request {
+        method,
+        protocol,
+        fields,
+        host: authority,
+        authority,
+        path,
+        matched: path,
+        query,
+        sent: None,
+        trace: None,
+    }
 }
 
 /// The signature base of an input, and the first input.
@@ -203,6 +214,7 @@ fn outcome(credentials: &Credentials, spec: &HttpSignatureSpec, mut head: exchan
         client: &client,
         client_ip: client.peer.ip(),
         route: 7,
+        captured: &[],
         credentials,
         identity: &mut identity,
         notes: &mut notes,

@@ -17,10 +17,25 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
+mod browser;
+
+mod deprecation;
+
+mod reply;
+
+mod rewrite;
+
+mod trace;
+
 pub use access::{BotsPolicy, IpPolicy, MethodsPolicy};
 pub use authenticate::{AnonymousOn, AuthenticatePolicy, BasicPolicy, HttpSignaturePolicy, MtlsPolicy};
 pub use authorize::{AccessRule, AuthorizePolicy, SetTest};
+pub use browser::{CorsPolicy, Frame, Hsts, SecurityHeadersPolicy};
+pub use deprecation::DeprecationPolicy;
 pub use forward_auth::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey};
+pub use reply::{MaintenancePolicy, RedirectPolicy, ReplyPolicy};
+pub use rewrite::{QueryEdits, RewritePolicy};
+pub use trace::{RequestIdPolicy, TraceFrom, TracePolicy};
 
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,15 +61,38 @@ pub enum Policy {
     HttpSignature(HttpSignaturePolicy),
     /// The caller proves it by a client certificate.
     Mtls(MtlsPolicy),
+    /// Which pages of other origins may call.
+    Cors(CorsPolicy),
+    /// Says how long it will be there, and what comes after.
+    Deprecation(DeprecationPolicy),
+    /// Everybody gets 503, except from some networks.
+    Maintenance(MaintenancePolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
+    /// Sends the client elsewhere.
+    Redirect(RedirectPolicy),
+    /// Always the same reply.
+    Reply(ReplyPolicy),
     /// Edits of the fields that go to the endpoint.
     RequestHeaders(FieldEdits),
     /// Edits of the fields that go to the client.
     ReplyHeaders(FieldEdits),
+    /// The id of each request in a field of choice.
+    RequestId(RequestIdPolicy),
+    /// Another path, host or query at the endpoint.
+    Rewrite(RewritePolicy),
+    /// Reply fields that make a page safer.
+    SecurityHeaders(SecurityHeadersPolicy),
+    /// W3C trace context.
+    Trace(TracePolicy),
 }
 
 impl Policy {
+    /// Whether it answers by itself, so that a route with it needs no upstream.
+    pub fn answers(&self) -> bool {
+        matches!(self, Self::Redirect(_) | Self::Reply(_))
+    }
+
     /// The key of its kind in the file.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -68,9 +106,18 @@ impl Policy {
             Self::Basic(_) => "basic",
             Self::HttpSignature(_) => "http_signature",
             Self::Mtls(_) => "mtls",
+            Self::Cors(_) => "cors",
+            Self::Deprecation(_) => "deprecation",
+            Self::Maintenance(_) => "maintenance",
             Self::RateLimit(_) => "rate_limit",
+            Self::Redirect(_) => "redirect",
+            Self::Reply(_) => "reply",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
+            Self::RequestId(_) => "request_id",
+            Self::Rewrite(_) => "rewrite",
+            Self::SecurityHeaders(_) => "security_headers",
+            Self::Trace(_) => "trace",
         }
     }
 
