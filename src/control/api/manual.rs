@@ -12,6 +12,8 @@ use super::operations;
 const API: &str = include_str!("../../../packaging/doc/api.md");
 const CONFIGURATION: &str = concat!(
     include_str!("../../../packaging/doc/configuration.md"),
+    include_str!("../../../packaging/doc/policies-answer.md"),
+    include_str!("../../../packaging/doc/policies-authenticate.md"),
     include_str!("../../../packaging/doc/policies-authorization.md"),
 );
 

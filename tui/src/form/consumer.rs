@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The form of a consumer. Keys are issued on the consumer's own screen; those written in the file are kept as they are.
+//! The form of a consumer. Keys are issued on the consumer's own screen; credentials written in the file are kept as they are.
 
 use weirgate_store::model::Kind;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The form of a route. Its fields are data in the file below; path and policies are read and written by hand, because
-//! a path is a text or a table and a policy written in place must be kept. Conditions on fields and query are kept.
+//! a path is a text or a table and a policy written in place must be kept. Conditions on fields, query and cookies are kept.
+
+mod conditions;
 
 mod fields;
 

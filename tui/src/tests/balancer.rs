@@ -93,7 +93,7 @@ fn names_of_a_tls_listener_are_rows() {
 fn a_split_is_made_of_a_route_with_one_upstream() {
     let mut app = app();
     // No upstream, then two sides.
-    press(&mut app, "3 down e enter down down down down ctrl-u pgdn n s down");
+    press(&mut app, "3 down e enter down down down down ctrl-u pgdn pgdn n s down");
     write(&mut app, "9");
     press(&mut app, "esc n c down");
     write(&mut app, "1");

@@ -5,6 +5,7 @@ use weirgate_store::model::Kind;
 
 use super::super::field::{Choice, Doc, Entry, absent, bare, key};
 use super::super::section::{Content, RowShape, RowsDoc, SectionDoc};
+use super::conditions::CONDITIONS;
 
 pub(super) const SECTIONS: &[SectionDoc] = &[
     SectionDoc {
@@ -12,6 +13,12 @@ pub(super) const SECTIONS: &[SectionDoc] = &[
         about: "Which requests it takes, what they must pass, and where they go.",
         unset: "every request, to no upstream yet",
         content: Content::Fields(ROUTE),
+    },
+    SectionDoc {
+        title: "conditions",
+        about: "What else a request must be like: its media type, a call of gRPC, the time of the week, a share of all.",
+        unset: "none but host, path and method",
+        content: Content::Fields(CONDITIONS),
     },
     SectionDoc {
         title: "split",
@@ -101,7 +108,7 @@ const SIDE: &[Doc] = &[
         .required(),
 ];
 
-const KEYS: &[Choice] = &[
+pub(super) const KEYS: &[Choice] = &[
     absent("chance", "each request anew"),
     bare("source-ip", "the client's address: the same client stays on its side"),
     bare("path", "the path without its query"),
