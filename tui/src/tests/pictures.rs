@@ -189,11 +189,12 @@ fn upstream_rows_refused() {
 fn route_with_a_split() {
     check_keys("route_split", "3 down down enter");
     check_keys("route_canary", "3 down down enter c");
-    check_keys("route_form_split", "3 down down e down enter");
-    check_keys("route_form_split_by", "3 down down e down down enter");
-    check_keys("route_form_canary", "3 down down e down down down enter down");
-    check_keys("route_form_mirror", "3 down down e down down down down enter");
-    check_keys("route_form_more", "3 down down e down down down down down enter");
+    check_keys("route_form_split", "3 down down e down down enter");
+    check_keys("route_form_split_by", "3 down down e down down down enter");
+    check_keys("route_form_canary", "3 down down e down down down down enter down");
+    check_keys("route_form_mirror", "3 down down e down down down down down enter");
+    check_keys("route_form_more", "3 down down e down down down down down down enter");
+    check_keys("route_form_conditions", "3 down down e down enter");
 }
 
 #[test]
