@@ -53,6 +53,8 @@ pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
     match policy {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
+        Policy::Quota(found) => super::limit::quota_policy(findings, &format!("{path}.quota"), found),
+        Policy::Concurrency(found) => super::limit::concurrency(findings, &format!("{path}.concurrency"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),
         Policy::ReplyHeaders(found) => edits(findings, &format!("{path}.reply_headers"), found),
     }

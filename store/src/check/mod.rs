@@ -13,6 +13,8 @@ mod gate;
 
 mod health;
 
+mod limit;
+
 mod listen;
 
 mod overload;
@@ -74,6 +76,7 @@ pub fn check_declared(model: &Model, declared: &Declared) -> Report {
     upstream::check(&mut findings);
     overload::check(&mut findings);
     gate::check(&mut findings);
+    limit::check(&mut findings);
     route::check(&mut findings);
     findings.unused();
     findings.report
@@ -119,6 +122,7 @@ impl Findings<'_> {
             Kind::Upstream => model.upstreams.contains_key(text),
             Kind::Policy => model.policies.contains_key(text),
             Kind::Route => model.routes.contains_key(text),
+            Kind::Plan => model.plans.contains_key(text),
             Kind::Consumer => model.consumers.contains_key(text),
         };
         let full = self.report.problems.len() >= PROBLEMS_MAX;
@@ -140,7 +144,14 @@ impl Findings<'_> {
         let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();
         let policies: BTreeSet<&str> =
             model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();
-        for (kind, used) in [(Kind::Certificate, certificates), (Kind::Upstream, upstreams), (Kind::Policy, policies)] {
+        let plans = limit::used_plans(model);
+        let used = [
+            (Kind::Certificate, certificates),
+            (Kind::Upstream, upstreams),
+            (Kind::Policy, policies),
+            (Kind::Plan, plans),
+        ];
+        for (kind, used) in used {
             for name in model.names(kind).into_iter().filter(|name| !used.contains(name)) {
                 let path = format!("{}.{}", kind.plural(), quoted(name));
                 let message = format!("nothing uses the {} \"{name}\"", kind.singular());

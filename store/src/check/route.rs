@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
-use super::{Findings, gate, split};
+use super::{Findings, gate, limit, split};
 use crate::model::{Kind, LimitKey, Match, Name, PathPattern, Policy, PolicyRef, Route, UpstreamProtocol, ValueMatch};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -139,9 +139,9 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             }
         }
     }
-    let keyed = resolved.iter().any(|(_, policy)| matches!(policy, Policy::ApiKey(_)));
+    let keyed = resolved.iter().any(|(_, policy)| policy.authenticates());
     for (index, policy) in resolved {
-        let anonymous = matches!(policy, Policy::RateLimit(limit) if limit.per == LimitKey::Consumer) && !keyed;
+        let anonymous = limit::counted_by(policy) == Some(&LimitKey::Consumer) && !keyed;
         if anonymous {
             let path = at(name, &format!("policies[{index}]"));
             let message = "this counts by consumer, and no policy of the route finds out which one calls";

@@ -25,6 +25,8 @@ mod lock;
 
 mod memory;
 
+mod quota;
+
 mod record;
 
 mod recover;
@@ -44,6 +46,7 @@ pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
 pub use keyring::Keyring;
 pub use lock::Held;
+pub use quota::QuotaBlock;
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
 pub use timeline::TIMELINE_EVENTS_MAX;
@@ -76,10 +79,12 @@ enum Tree {
     Canaries,
     /// Upstream and number to sessions that were learnt.
     Learned,
+    /// Owner and block to what is used of quotas.
+    Quotas,
 }
 
 impl Tree {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -92,6 +97,7 @@ impl Tree {
         Self::Timeline,
         Self::Canaries,
         Self::Learned,
+        Self::Quotas,
     ];
 
     fn name(self) -> &'static str {
@@ -108,6 +114,7 @@ impl Tree {
             Self::Timeline => "timeline@1",
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
+            Self::Quotas => "quotas@1",
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an operator writes: six kinds of named objects. The field names here are the ones in the file, the API, the
+//! What an operator writes: seven kinds of named objects. The field names here are the ones in the file, the API, the
 //! console and the docs.
 //!
 //! These are plain records: serde reads and writes them, `parse` finds all mistakes of a text at once, `check` the
@@ -14,6 +14,8 @@ mod listener;
 mod object;
 
 mod or_true;
+
+mod plan;
 
 mod policy;
 
@@ -32,7 +34,11 @@ pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
-pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
+pub use plan::{PLAN_DEFAULT, Plan, PlanRate};
+pub use policy::{
+    ApiKeyPolicy, ConcurrencyPolicy, FieldEdits, LimitKey, Period, Policy, PolicyRef, Quota, QuotaPolicy,
+    RESERVED_FIELDS, RateLimitPolicy,
+};
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
 };
@@ -59,10 +65,12 @@ pub struct Model {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub routes: BTreeMap<Name, Route>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub plans: BTreeMap<Name, Plan>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub consumers: BTreeMap<Name, Consumer>,
 }
 
-/// The six kinds of objects.
+/// The seven kinds of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -71,13 +79,14 @@ pub enum Kind {
     Upstream,
     Policy,
     Route,
+    Plan,
     Consumer,
 }
 
 impl Kind {
     /// All kinds in the order of the file.
-    pub const ALL: [Self; 6] =
-        [Self::Listener, Self::Certificate, Self::Upstream, Self::Policy, Self::Route, Self::Consumer];
+    pub const ALL: [Self; 7] =
+        [Self::Listener, Self::Certificate, Self::Upstream, Self::Policy, Self::Route, Self::Plan, Self::Consumer];
 
     /// The name of one, as in `weirgate route show`.
     pub fn singular(self) -> &'static str {
@@ -87,6 +96,7 @@ impl Kind {
             Self::Upstream => "upstream",
             Self::Policy => "policy",
             Self::Route => "route",
+            Self::Plan => "plan",
             Self::Consumer => "consumer",
         }
     }
@@ -99,6 +109,7 @@ impl Kind {
             Self::Upstream => "upstreams",
             Self::Policy => "policies",
             Self::Route => "routes",
+            Self::Plan => "plans",
             Self::Consumer => "consumers",
         }
     }

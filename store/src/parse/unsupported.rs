@@ -36,7 +36,6 @@ const ROWS: &[Row] = &[
     ),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
-    Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
     Row(Kind::Consumer, "basic", When::Present, "give the consumer api_keys"),
     Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
     Row(Kind::Consumer, "certificates", When::Present, "give the consumer api_keys"),
@@ -51,7 +50,6 @@ const POLICIES_LATER: &[&str] = &[
     "cache",
     "compose",
     "compress",
-    "concurrency",
     "cors",
     "decompress",
     "forward_auth",
@@ -64,7 +62,6 @@ const POLICIES_LATER: &[&str] = &[
     "mtls",
     "oauth2",
     "oidc",
-    "quota",
     "redirect",
     "rewrite",
     "transcode",
@@ -74,7 +71,8 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_NOW: &str = "leave it out; these work: api_key, rate_limit, request_headers, reply_headers";
+const POLICIES_NOW: &str =
+    "leave it out; these work: api_key, rate_limit, quota, concurrency, request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -126,7 +124,7 @@ pub(super) fn policies<'v>(kind: Kind, object: &'v Value, root: &Place) -> Vec<(
             };
             list.iter().enumerate().map(|(index, policy)| (policy, place(index))).collect()
         }
-        Kind::Listener | Kind::Certificate | Kind::Upstream | Kind::Consumer => Vec::new(),
+        Kind::Listener | Kind::Certificate | Kind::Upstream | Kind::Plan | Kind::Consumer => Vec::new(),
     }
 }
 
@@ -178,5 +176,9 @@ fn is_host_and_port(text: &str) -> bool {
 
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    suggest::help(key, "kinds of policies", ["api_key", "rate_limit", "request_headers", "reply_headers"])
+    suggest::help(
+        key,
+        "kinds of policies",
+        ["api_key", "rate_limit", "quota", "concurrency", "request_headers", "reply_headers"],
+    )
 }

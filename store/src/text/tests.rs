@@ -262,12 +262,38 @@ fn policy() -> impl Strategy<Value = Policy> {
         (vec(text(), 0..3), btree_map(text(), text(), 0..3), btree_map(text(), text(), 0..3))
             .prop_map(|(remove, set, add)| FieldEdits { remove, set, add })
     };
+    let keys = prop_oneof![Just(LimitKey::Consumer), Just(LimitKey::Ip), text().prop_map(LimitKey::Header)];
+    let counted = (quota(), keys.clone()).prop_map(|(Quota { requests, per, timezone }, key)| QuotaPolicy {
+        requests,
+        per,
+        key,
+        timezone,
+    });
+    let at_once = (keys, any::<u32>()).prop_map(|(per, max)| ConcurrencyPolicy { per, max });
     prop_oneof![
         key.prop_map(Policy::ApiKey),
         limit.prop_map(Policy::RateLimit),
+        counted.prop_map(Policy::Quota),
+        at_once.prop_map(Policy::Concurrency),
         edits().prop_map(Policy::RequestHeaders),
         edits().prop_map(Policy::ReplyHeaders),
     ]
+}
+
+fn quota() -> impl Strategy<Value = Quota> {
+    let periods = proptest::sample::select(Period::ALL.to_vec());
+    (0..=i64::MAX.unsigned_abs(), periods, option::of(text())).prop_map(|(requests, per, timezone)| Quota {
+        requests,
+        per,
+        timezone,
+    })
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let rate = (1..u32::MAX, option::of(any::<u32>()))
+        .prop_map(|(count, burst)| PlanRate { rate: Rate { count, period: Duration::from_secs(60) }, burst });
+    (vec(rate, 0..3), vec(quota(), 0..3), option::of(any::<u32>()))
+        .prop_map(|(rate_limits, quotas, concurrency)| Plan { rate_limits, quotas, concurrency })
 }
 
 fn side() -> impl Strategy<Value = Side> {
@@ -367,10 +393,13 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
-    (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>())).prop_map(|(groups, api_keys, urgency)| Consumer {
+    let known = (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>()));
+    (known, option::of(name()), option::of(quota())).prop_map(|((groups, api_keys, urgency), plan, quota)| Consumer {
         groups,
         api_keys,
         urgency,
+        plan,
+        quota,
     })
 }
 
@@ -383,14 +412,16 @@ pub(crate) fn model() -> impl Strategy<Value = Model> {
         btree_map(name(), upstream().boxed(), 0..3),
         btree_map(name(), policy(), 0..3),
         btree_map(name(), route().boxed(), 0..4),
+        btree_map(name(), plan(), 0..3),
         btree_map(name(), consumer(), 0..3),
     )
-        .prop_map(|(listeners, certificates, upstreams, policies, routes, consumers)| Model {
+        .prop_map(|(listeners, certificates, upstreams, policies, routes, plans, consumers)| Model {
             listeners,
             certificates,
             upstreams,
             policies,
             routes,
+            plans,
             consumers,
         })
 }

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
+mod limit;
+
+pub use limit::{ConcurrencyPolicy, Period, Quota, QuotaPolicy};
+
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -17,6 +21,10 @@ pub enum Policy {
     ApiKey(ApiKeyPolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
+    /// No more than so many requests in a period of the calendar.
+    Quota(QuotaPolicy),
+    /// No more than so many requests at once.
+    Concurrency(ConcurrencyPolicy),
     /// Edits of the fields that go to the endpoint.
     RequestHeaders(FieldEdits),
     /// Edits of the fields that go to the client.
@@ -24,11 +32,25 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// Whether it finds out which consumer calls.
+    pub fn authenticates(&self) -> bool {
+        match self {
+            Self::ApiKey(_) => true,
+            Self::RateLimit(_)
+            | Self::Quota(_)
+            | Self::Concurrency(_)
+            | Self::RequestHeaders(_)
+            | Self::ReplyHeaders(_) => false,
+        }
+    }
+
     /// The key of its kind in the file.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
             Self::RateLimit(_) => "rate_limit",
+            Self::Quota(_) => "quota",
+            Self::Concurrency(_) => "concurrency",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
         }
