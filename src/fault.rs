@@ -90,6 +90,11 @@ pub enum Fault {
     CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
+    #[error("policy {policy}: the quota is used up, next allowed in {retry_after:?}")]
+    QuotaExceeded { policy: Arc<str>, retry_after: Duration },
+    /// `shared`: by all callers together, so that this one can do nothing about it.
+    #[error("policy {policy}: as many requests are under way as may be")]
+    TooManyAtOnce { policy: Arc<str>, shared: bool },
     #[error("{0}")]
     BadGreeting(String),
     #[error("the client did not say in {0:?} what has to come first")]
@@ -195,6 +200,13 @@ impl Fault {
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
+            Self::QuotaExceeded { .. } => facts(429, Client, Never, "quota-exceeded", "Quota exceeded"),
+            Self::TooManyAtOnce { shared: false, .. } => {
+                facts(429, Client, Never, "too-many-at-once", "Too many requests at once")
+            }
+            Self::TooManyAtOnce { shared: true, .. } => {
+                facts(503, Operator, Never, "too-many-at-once", "Service unavailable")
+            }
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),
             Self::UnknownName(_) => facts(421, Client, Never, "unknown-name", "Misdirected request"),

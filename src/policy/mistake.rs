@@ -18,6 +18,8 @@ pub enum Mistake {
     Reserved(String),
     #[error("the rate must be more than nothing and at most one request per nanosecond")]
     Rate,
+    #[error("a quota is 1 to {max} requests")]
+    Requests { max: u64 },
     #[error("more than {max} {what}")]
     TooMany { what: &'static str, max: usize },
 }

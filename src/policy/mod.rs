@@ -19,15 +19,23 @@ use crate::fault::Fault;
 
 pub mod authenticate;
 
+pub mod concurrency;
+
 mod credentials;
 
 pub mod headers;
 
 mod identity;
 
+mod limits;
+
 mod mistake;
 
 pub mod note;
+
+pub mod plan;
+
+pub mod quota;
 
 pub mod rate_limit;
 
@@ -37,13 +45,16 @@ pub mod wait;
 mod tests;
 
 pub use authenticate::api_key::ApiKey;
+pub use concurrency::Concurrency;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
+pub use limits::limit_fields;
 pub use mistake::Mistake;
 pub use note::Note;
-pub use rate_limit::{RateLimit, limit_fields};
-pub use wait::{Answer, Steps, Waiting};
+pub use quota::Quota;
+pub use rate_limit::RateLimit;
+pub use wait::{Answer, Slots, Steps, Waiting};
 
 /// Notes of one exchange; more of them go to the heap.
 pub type Notes = SmallVec<[Note; 4]>;
@@ -67,6 +78,10 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub enum Policy {
     ApiKey(ApiKey),
+    Concurrency(Concurrency),
+    /// The limits of the caller's own plan; wherever somebody finds out who calls.
+    Plan,
+    Quota(Quota),
     RateLimit(RateLimit),
     ReplyHeaders(Edits),
     RequestHeaders(Edits),
@@ -115,6 +130,9 @@ impl Policy {
     pub fn name(&self) -> &str {
         match self {
             Self::ApiKey(policy) => &policy.name,
+            Self::Concurrency(policy) => &policy.name,
+            Self::Plan => "plan",
+            Self::Quota(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
         }
@@ -124,8 +142,10 @@ impl Policy {
     pub fn phase(&self) -> Phase {
         match self {
             Self::ApiKey(_) => Phase::Authenticate,
-            Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
-            Self::RateLimit(_) => Phase::Limit,
+            Self::RateLimit(RateLimit { per, .. })
+            | Self::Quota(Quota { per, .. })
+            | Self::Concurrency(Concurrency { per, .. }) => limits::phase(per),
+            Self::Plan => Phase::Limit,
             Self::ReplyHeaders(_) => Phase::Reply,
             Self::RequestHeaders(_) => Phase::Transform,
         }
@@ -142,11 +162,15 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
     while let Some(policy) = policies.get(steps.next) {
         let at = steps.next;
         let verdict = match policy {
-            Policy::ApiKey(policy) => policy.check(at, request)?,
-            Policy::RateLimit(_) => limit(policies, at, request, steps)?,
-            Policy::RequestHeaders(edits) => edit(edits, at, request),
-            Policy::ReplyHeaders(_) => Verdict::Continue,
+            Policy::ApiKey(policy) => policy.check(at, request),
+            Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => {
+                limits::check(policies, at, request, steps)
+            }
+            Policy::RequestHeaders(edits) => Ok(edit(edits, at, request)),
+            Policy::ReplyHeaders(_) => Ok(Verdict::Continue),
         };
+        // A refused key is charged, or guessing would be free; but no quota is for what was refused.
+        let verdict = verdict.inspect_err(|_| steps.refund_quotas(policies, request.identity.consumer.as_deref()))?;
         match verdict {
             Verdict::Continue => steps.next += 1,
             Verdict::Reply(_) | Verdict::Wait(_) => return Ok(verdict),
@@ -156,58 +180,18 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 }
 
 /// Runs the policies over a reply, whether it came from an endpoint or is one of ours.
-pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
-    limit_fields(policies, notes, reply);
+pub fn on_reply(policies: &[Policy], notes: &[Note], consumer: Option<&Consumer>, reply: &mut Fields) {
+    limit_fields(policies, notes, consumer, reply);
     for policy in policies {
         match policy {
             Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::ApiKey(_) | Policy::RateLimit(_) | Policy::RequestHeaders(_) => {}
+            Policy::ApiKey(_)
+            | Policy::Concurrency(_)
+            | Policy::Plan
+            | Policy::Quota(_)
+            | Policy::RateLimit(_)
+            | Policy::RequestHeaders(_) => {}
         }
-    }
-}
-
-/// The limits of a phase are one transaction: the first of a run charges them all, the others have nothing to do. A
-/// refusal also gives back what an earlier phase charged, so that a refused request is charged nothing at all; a
-/// refused key does not, or guessing would be free.
-fn limit(policies: &[Policy], at: usize, request: &mut Request<'_>, steps: &mut Steps) -> Result<Verdict, Fault> {
-    let follows =
-        at.checked_sub(1).and_then(|before| policies.get(before)).is_some_and(|before| limit_of(before).is_some());
-    if follows && policies.get(at).map(Policy::phase) == policies.get(at - 1).map(Policy::phase) {
-        return Ok(Verdict::Continue);
-    }
-    let run = run_of_limits(policies, at);
-    let asks: rate_limit::Asks<'_> = run.iter().map(|limit| limit.ask(request)).collect();
-    match rate_limit::charge_all(&asks, request.now_ns) {
-        Ok(all) => {
-            for (left, policy) in all.iter().zip(at..) {
-                let reset_s = rate_limit::seconds(left.reset_ns);
-                request.notes.push(Note::Limited { policy: place(policy), left: left.requests, reset_s });
-            }
-            steps.charged.extend(asks.iter().zip(at..).map(|(ask, policy)| (place(policy), ask.key())));
-            Ok(Verdict::Continue)
-        }
-        Err(denied) => {
-            steps.refund(policies);
-            let retry_s = rate_limit::seconds(denied.retry_ns);
-            request.notes.push(Note::Refused { policy: place(at + denied.at), retry_s });
-            Err(run
-                .get(denied.at)
-                .map_or(Fault::Internal("a limit refused that is not there"), |limit| limit.fault(denied.retry_ns)))
-        }
-    }
-}
-
-/// The limits from `at` on that belong to the same phase.
-fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
-    let rest = policies.get(at..).unwrap_or_default();
-    let phase = rest.first().map(Policy::phase);
-    rest.iter().take_while(|policy| Some(policy.phase()) == phase).map_while(limit_of).collect()
-}
-
-fn limit_of(policy: &Policy) -> Option<&RateLimit> {
-    match policy {
-        Policy::RateLimit(limit) => Some(limit),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
     }
 }
 
@@ -231,13 +215,9 @@ pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<Str
             Policy::ApiKey(key) => key
                 .check(at, request)
                 .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
-            Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
-                Ok(left) => {
-                    let left = left.first().map_or(0, |left| left.requests);
-                    Ok(Note::Limited { policy: place(at), left, reset_s: 0 }.phrase(policies, None))
-                }
-                Err(denied) => Err(limit.fault(denied.retry_ns)),
-            },
+            Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => {
+                limits::explain(policies, at, request)
+            }
             Policy::RequestHeaders(edits) => {
                 edits.apply(&mut request.head.fields);
                 Ok(format!("{} {} on the request", edits.name, edits.phrase()))

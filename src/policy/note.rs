@@ -17,9 +17,10 @@ pub enum Note {
     /// Knew the consumer.
     Identified { policy: u16 },
     /// Let it through and has so much left; the whole burst is back in `reset_s`.
-    Limited { policy: u16, left: u32, reset_s: u32 },
+    /// `part` says which limit of the policy.
+    Limited { policy: u16, part: u16, left: u32, reset_s: u32 },
     /// Refused it until `retry_s` from now.
-    Refused { policy: u16, retry_s: u32 },
+    Refused { policy: u16, part: u16, retry_s: u32 },
 }
 
 impl Note {
@@ -31,12 +32,29 @@ impl Note {
             Self::Identified { policy } => {
                 format!("{} → {}", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
             }
-            Self::Limited { policy, left, .. } => match policies.get(usize::from(policy)) {
-                Some(Policy::RateLimit(limit)) => format!("{} {left} of {} left", limit.name, limit.rate.burst()),
-                _ => format!("{} {left} left", name(policy)),
-            },
-            Self::Refused { policy, retry_s } => format!("{} refused, next allowed in {retry_s} s", name(policy)),
+            Self::Limited { policy, part, left, .. } => {
+                let (name, of) = limit(policies.get(usize::from(policy)), part, consumer);
+                format!("{name} {left} of {of} left")
+            }
+            Self::Refused { policy, part, retry_s } => {
+                let (name, _) = limit(policies.get(usize::from(policy)), part, consumer);
+                format!("{name} refused, next allowed in {retry_s} s")
+            }
         }
+    }
+}
+
+/// The name of a limit and what it allows.
+pub(super) fn limit<'a>(policy: Option<&'a Policy>, part: u16, consumer: Option<&'a Consumer>) -> (&'a str, u64) {
+    match policy {
+        Some(Policy::RateLimit(limit)) => (&limit.name, limit.rate.burst().into()),
+        Some(Policy::Quota(quota)) => (&quota.name, quota.requests),
+        Some(Policy::Concurrency(limit)) => (&limit.name, limit.max.into()),
+        Some(Policy::Plan) => match consumer.and_then(|consumer| consumer.part(part)) {
+            Some(part) => (&part.name, part.allows()),
+            None => ("a plan", 0),
+        },
+        Some(Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_)) | None => ("a policy", 0),
     }
 }
 

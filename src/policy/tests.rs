@@ -17,6 +17,8 @@ use http::Method;
 use crate::exchange::{self, Client, Fields, Protocol, RequestId, Scheme};
 use crate::fault::Fault;
 
+mod limits;
+
 const SECOND: u64 = 1_000_000_000;
 
 fn credentials() -> Credentials {
@@ -237,7 +239,7 @@ fn replies_say_how_much_is_left() {
             route.run("", |request| on_request(&route.policies, &mut Steps::default(), request).is_ok());
         let mut fields = Fields::new();
         fields.push(b"server", b"nginx");
-        on_reply(&route.policies, &notes, &mut fields);
+        on_reply(&route.policies, &notes, None, &mut fields);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         fields.iter().map(|f| format!("{}: {}", text(f.name), text(f.value))).collect::<Vec<_>>()
     };
