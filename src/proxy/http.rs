@@ -58,7 +58,7 @@ fn finish<B>(journey: &mut Journey, outcome: Result<Reply<B>, Fault>) -> Reply<B
         }
     };
     if let Some(route) = journey.route() {
-        policy::on_reply(&route.policies, &journey.notes, &mut reply.fields);
+        policy::on_reply(&route.policies, &journey.notes, journey.identity.consumer.as_deref(), &mut reply.fields);
     }
     journey.status = reply.status;
     reply

@@ -80,5 +80,7 @@ fn run(journey: &mut Journey, route: &Route, steps: &mut Steps) -> Result<Verdic
         now_ns: clock::since_start_ns_at(x.arrived),
         now_s: journey.worker.wall_s(),
     };
-    policy::on_request(&route.policies, steps, &mut request)
+    let verdict = policy::on_request(&route.policies, steps, &mut request)?;
+    journey.slots.extend(steps.slots.drain(..));
+    Ok(verdict)
 }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
-use super::Given;
+use super::{Given, limit};
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
-use crate::policy::rate_limit::{CELLS_DEFAULT, Per};
+use crate::policy::rate_limit::CELLS_DEFAULT;
 use crate::policy::{ApiKey, Edits, Policy, RateLimit};
 
 /// Cells of a limit that is written in place: it belongs to one route, of which there may be very many.
@@ -43,7 +43,12 @@ pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -
 pub(super) fn limits(named: &Named) -> HashMap<Arc<str>, RateLimit> {
     let limit = |(name, policy): (&Arc<str>, &Policy)| match policy {
         Policy::RateLimit(limit) => Some((Arc::clone(name), limit.clone())),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        Policy::ApiKey(_)
+        | Policy::Concurrency(_)
+        | Policy::Plan
+        | Policy::Quota(_)
+        | Policy::ReplyHeaders(_)
+        | Policy::RequestHeaders(_) => None,
     };
     named.iter().filter_map(limit).collect()
 }
@@ -71,6 +76,8 @@ fn one(
     match policy {
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
         model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),
+        model::Policy::Quota(quota) => limit::quota(name, quota, path, given, problems),
+        model::Policy::Concurrency(limit) => Some(limit::concurrency(name, limit, path, given)),
         model::Policy::RequestHeaders(edits) => {
             all(problems, path, Edits::new(name, &edit_spec(edits))).map(Policy::RequestHeaders)
         }
@@ -117,12 +124,8 @@ fn rate_limit(
     let burst = policy.burst.unwrap_or(policy.rate.count);
     let rate = RateLimit::rate(u64::from(policy.rate.count), policy.rate.period, burst);
     let rate = problems.keep(path, "write a rate such as \"100/s\" and a burst of at least 1", rate)?;
-    let (per, cells) = match &policy.per {
-        LimitKey::Consumer => (Per::Consumer, cells),
-        LimitKey::Ip => (Per::Ip, cells),
-        LimitKey::Route => (Per::Route, cells.min(CELLS_PER_ROUTE)),
-        LimitKey::Header(field) => (Per::Header(field.as_bytes().into()), cells),
-    };
+    let cells = if policy.per == LimitKey::Route { cells.min(CELLS_PER_ROUTE) } else { cells };
+    let per = limit::per(&policy.per);
     let previous = given.previous.and_then(|snapshot| previous_limit(snapshot, &name));
     Some(Policy::RateLimit(RateLimit::new(name, per, rate, cells, previous)))
 }

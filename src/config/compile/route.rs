@@ -10,11 +10,11 @@ use http::Method;
 use weirgate_store::model::{self, Model, Name, PolicyRef};
 
 use super::policy::{self, Named};
-use super::{Given, Indices, split};
+use super::{Given, Indices, limit, split};
 use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
-use crate::policy::Policy;
+use crate::policy::{Phase, Policy};
 use crate::route::{self, Conditions, HostPattern, PathPattern, PatternError, Table, ValueMatch};
 
 pub(super) fn routes(
@@ -25,10 +25,11 @@ pub(super) fn routes(
     problems: &mut Problems,
 ) -> Vec<Route> {
     let canaries = split::earlier(given);
+    let plans = limit::has_plans(model);
     let compile = |(name, route): (&Name, &model::Route)| Route {
         name: name.as_str().into(),
         identity: identity(name),
-        policies: policies(name, route, named, given, problems),
+        policies: policies(name, route, named, plans, given, problems),
         // A dangling name was found by the check; until then an index past the end finds nothing.
         upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
         urgency: route.urgency,
@@ -51,6 +52,7 @@ fn policies(
     name: &Name,
     route: &model::Route,
     named: &Named,
+    plans: bool,
     given: &Given<'_>,
     problems: &mut Problems,
 ) -> Vec<Policy> {
@@ -65,6 +67,10 @@ fn policies(
             }
         };
         all.extend(compiled);
+    }
+    // A plan counts wherever somebody finds out who calls.
+    if plans && all.iter().any(|policy| policy.phase() == Phase::Authenticate) {
+        all.push(Policy::Plan);
     }
     crate::policy::sort(&mut all);
     all
