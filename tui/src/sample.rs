@@ -332,6 +332,9 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
             "acme": { "groups": ["gold"], "urgency": 1, "api_keys": [{ "hash": "00", "prefix": "acme" }] },
             "alice": { "groups": ["gold", "staff"] },
         }),
+        Kind::Plan => json!({
+            "catalog": { "quotas": [{ "requests": 1_000_000, "per": "month" }], "concurrency": 20 },
+        }),
     };
     let objects = objects.as_object().unwrap().clone();
     let listed = objects.into_iter().map(|(name, object)| ListedObject { name, object });

@@ -44,6 +44,8 @@ mod timeline;
 
 mod traffic;
 
+mod usage;
+
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
@@ -97,10 +99,12 @@ async fn run(t: &mut Terminal<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Upstream(args) => object::run(t, Kind::Upstream, args.verb.as_ref()).await,
         Verb::Policy(args) => object::run(t, Kind::Policy, args.verb.as_ref()).await,
         Verb::Route(args) => object::run(t, Kind::Route, args.verb.as_ref()).await,
+        Verb::Plan(args) => object::run(t, Kind::Plan, args.verb.as_ref()).await,
         Verb::Consumer(args) => object::run(t, Kind::Consumer, args.verb.as_ref()).await,
         Verb::Endpoint(verb) => endpoint::run(t, verb).await,
         Verb::Connections(args) => connection::run(t, args).await,
         Verb::Canary(args) => canary::canary(t, args).await,
+        Verb::Usage(args) => usage::run(t, args).await,
         Verb::Key { verb } => key::run(t, verb).await,
         Verb::Metrics => {
             let text = t.client.text("/v1/metrics").await?;
