@@ -41,6 +41,8 @@ mod passthrough;
 
 mod proxy_protocol;
 
+mod quota;
+
 mod overrides;
 
 mod mirror;
