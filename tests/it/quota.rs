@@ -187,11 +187,11 @@ fn places_among_requests_under_way_come_back_however_they_end() {
 /// time is known from two sides: what was granted by a moment is at least what was due before it and at most what was due
 /// after it.
 fn hammer(workers: usize, time: Duration) {
-    const RATE: f64 = 400.0;
+    const RATE: f64 = 100.0;
     const BURST: f64 = 50.0;
     let origin = Origin::plain();
     let toml = format!(
-        "{WEB}{}[policies.gold]\nrate_limit = {{ per = \"route\", rate = \"400/s\", burst = 50 }}\n\
+        "{WEB}{}[policies.gold]\nrate_limit = {{ per = \"route\", rate = \"100/s\", burst = 50 }}\n\
          [routes.all]\nupstream = \"shop\"\npolicies = [\"gold\"]\n",
         upstream("shop", &[origin.address()])
     );

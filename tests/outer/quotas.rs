@@ -100,12 +100,12 @@ fn a_used_up_quota_stays_used_up_over_a_restart() {
 
 #[test]
 fn a_limit_is_exact_for_as_long_as_it_is_hammered() {
-    const RATE: f64 = 500.0;
+    const RATE: f64 = 200.0;
     const BURST: f64 = 100.0;
     let origin = Origin::named("one");
     let toml = format!(
         "{WEB}{}[routes.all]\nupstream = \"shop\"\n\
-         policies = [{{ rate_limit = {{ per = \"route\", rate = \"500/s\", burst = 100 }} }}]\n",
+         policies = [{{ rate_limit = {{ per = \"route\", rate = \"200/s\", burst = 100 }} }}]\n",
         upstream("shop", &[origin.address])
     );
     let mut daemon = Daemon::start(&toml);

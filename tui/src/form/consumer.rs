@@ -8,15 +8,8 @@ use super::field::{Doc, Entry};
 use super::section::{Content, SectionDoc};
 use crate::live::Live;
 
-const SECTIONS: &[SectionDoc] = &[
-    SectionDoc { title: "consumer", about: "", unset: "", content: Content::Fields(CONSUMER) },
-    SectionDoc {
-        title: "quota",
-        about: "A quota of its own, in place of that of its plan for the same period.",
-        unset: "that of its plan",
-        content: Content::Fields(QUOTA),
-    },
-];
+const SECTIONS: &[SectionDoc] =
+    &[SectionDoc { title: "consumer", about: "", unset: "", content: Content::Fields(CONSUMER) }];
 
 const CONSUMER: &[Doc] = &[
     Doc::new("groups", "groups", Entry::List, "Groups the consumer belongs to, for policies that speak of groups.")
@@ -34,10 +27,13 @@ const CONSUMER: &[Doc] = &[
     .example("1"),
     Doc::new("plan", "plan", Entry::Name(Kind::Plan), "What it may do on all routes together.")
         .default("empty: the plan named default, if there is one"),
-];
-
-const QUOTA: &[Doc] = &[
-    Doc::new("quota", "own quota", Entry::Switch, "Whether it has a quota of its own.").default("off"),
+    Doc::new(
+        "quota",
+        "own quota",
+        Entry::Switch,
+        "A quota of its own, in place of that of its plan for the same period.",
+    )
+    .default("off"),
     Doc::new("quota.requests", "requests", Entry::Whole, "Requests in a period.").example("1000000").required(),
     Doc::new("quota.per", "per", Entry::Text, "The period, from its beginning by the calendar.")
         .unit("minute, hour, day or month")

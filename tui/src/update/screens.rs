@@ -62,7 +62,7 @@ pub(super) fn back(app: &mut App) -> Vec<Effect> {
 pub(super) fn questions(screen: &Screen) -> Vec<Effect> {
     let ask = match screen {
         Screen::Consumer { name } => {
-            let asks = [Ask::Keys { consumer: name.clone() }, Ask::Usage { consumer: name.clone() }];
+            let asks = [Ask::Usage { consumer: name.clone() }, Ask::Keys { consumer: name.clone() }];
             return asks.map(Effect::Ask).to_vec();
         }
         Screen::Endpoint(view) => Ask::Connections { listener: None, upstream: Some(view.upstream.clone()) },
