@@ -129,7 +129,7 @@ impl QuotaTable {
     /// Charges one request, unless all `requests` of the period are used.
     pub fn charge(&self, key: u64, moment: Moment, requests: u64) -> Option<Charged> {
         loop {
-            let place = self.cells.enter(key, |held| self.worth(held, moment), |held| self.take(held, moment))?;
+            let place = self.cells.enter(key, |held| worth(held, moment), |held| self.take(held, moment))?;
             let charged = place.value().charge(moment, requests)?;
             if place.is_still() {
                 return Some(charged);
@@ -168,7 +168,7 @@ impl QuotaTable {
     pub fn restore(&self, counts: impl IntoIterator<Item = (u64, u64)>, now_s: i64) {
         let moment = self.moment(now_s);
         for (key, state) in counts.into_iter().filter(|(_, state)| counter::is_live(*state, moment)) {
-            let entered = self.cells.enter(key, |held| self.worth(held, moment), |held| self.take(held, moment));
+            let entered = self.cells.enter(key, |held| worth(held, moment), |held| self.take(held, moment));
             if let Some(place) = entered {
                 place.value().restore(state);
             }
@@ -204,13 +204,6 @@ impl QuotaTable {
         }
     }
 
-    fn worth(&self, held: &Counter, moment: Moment) -> Worth {
-        match held.used(moment) {
-            0 => Worth::Free,
-            used => Worth::Loss(used),
-        }
-    }
-
     fn take(&self, held: &Counter, moment: Moment) -> bool {
         let state = held.state();
         let taken = held.take_over(state, moment.window.start_min);
@@ -218,6 +211,14 @@ impl QuotaTable {
             self.forgotten.fetch_add(1, Ordering::Relaxed);
         }
         taken
+    }
+}
+
+/// What used nothing in its period is nobody's; of others the one that used least is missed least.
+fn worth(held: &Counter, moment: Moment) -> Worth {
+    match held.used(moment) {
+        0 => Worth::Free,
+        used => Worth::Loss(used),
     }
 }
 
