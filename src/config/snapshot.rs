@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The configuration as the data path reads it: indexed, checked, immutable, swapped as a whole.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use ipnet::IpNet;
 use weirgate_store::model::{ListenerProtocol, Name, PLAN_DEFAULT, ProxyProtocol};
 
@@ -15,7 +15,7 @@ use super::membership::Membership;
 use crate::balance::Balancer;
 use crate::observe::Meter;
 use crate::policy::plan::Plan;
-use crate::policy::{Concurrency, Policy, Quota, RateLimit};
+use crate::policy::{Concurrency, ForwardAuth, Policy, Quota, RateLimit};
 use crate::protocol::client::ClientTimeouts;
 use crate::protocol::http1::HeadLimits;
 use crate::route::Table;
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub certificates: Arc<HashMap<Arc<str>, Arc<ServedCertificate>>>,
     /// The limits of named policies, whose counters the next snapshot takes over.
     pub limits: Arc<HashMap<Arc<str>, RateLimit>>,
+    /// The policies that ask a service, whose verdicts the next snapshot takes over.
+    pub askers: Arc<Askers>,
     /// Other limits that count, wherever they are written.
     pub counted: Arc<Counted>,
     pub plans: Arc<Plans>,
@@ -71,6 +73,9 @@ impl Plans {
         self.own.get(consumer).or_else(named).map(Arc::clone)
     }
 }
+
+/// Policies that ask a service, by name.
+pub type Askers = HashMap<Arc<str>, Vec<Arc<ForwardAuth>>>;
 
 /// An address on which connections arrive.
 #[derive(Debug)]
@@ -222,6 +227,7 @@ impl Snapshot {
             upstreams: Vec::new(),
             certificates: Arc::default(),
             limits: Arc::default(),
+            askers: Arc::default(),
             counted: Arc::default(),
             plans: Arc::default(),
         }

@@ -13,7 +13,7 @@ use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model, Name};
 use weirgate_store::wire::{
     CanaryStatus, CanaryVerb, ConnectionInfo, ConsumerUsage, Effects, EndpointOverride, EndpointStatus, ExplainReply,
-    ExplainRequest, ListenerStatus, Problem, UpstreamStatus,
+    ExplainRequest, FlushRequest, ListenerStatus, Problem, UpstreamStatus,
 };
 
 /// A future of a trait method.
@@ -138,6 +138,9 @@ pub trait Appliance: Send + Sync {
 
     /// Forgets what a consumer has used; false if there is none of that name.
     fn reset_usage(&self, consumer: &str) -> bool;
+
+    /// Forgets verdicts of a policy that asks a service; how many, or `None` if no route has such a policy of that name.
+    fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64>;
 
     /// What would happen to a request.
     ///

@@ -165,11 +165,8 @@ fn run(policies: &[Policy], at: usize) -> &[Policy] {
     rest.get(..length).unwrap_or_default()
 }
 
-fn is_limit(policy: &Policy) -> bool {
-    match policy {
-        Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => true,
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => false,
-    }
+pub(super) fn is_limit(policy: &Policy) -> bool {
+    matches!(policy, Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_))
 }
 
 /// What the keys of limits are made of.
@@ -202,7 +199,7 @@ pub(super) fn asks<'a>(policy: &'a Policy, at: u16, caller: &Caller<'a>, into: &
             let parts = entitlement.plan.parts.iter().zip(0..);
             into.extend(parts.map(|(part, index)| Ask { part: index, ..ask(own(part, entitlement)) }));
         }
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => {}
+        _ => {}
     }
 }
 

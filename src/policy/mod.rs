@@ -11,21 +11,32 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::exchange::{self, Client, Fields, RequestId};
 use crate::fault::Fault;
 
+pub mod access;
+
 pub mod authenticate;
+
+pub mod authorize;
+
+pub mod call;
 
 pub mod concurrency;
 
 mod credentials;
 
+pub mod forward_auth;
+
 pub mod headers;
 
 mod identity;
+
+pub mod last_used;
 
 mod limits;
 
@@ -44,11 +55,21 @@ pub mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use access::bots::Bots;
+pub use access::ip::Ip;
+pub use access::methods::Methods;
+pub use authenticate::any_of::AnyOf;
 pub use authenticate::api_key::ApiKey;
+pub use authenticate::basic::Basic;
+pub use authenticate::mtls::Mtls;
+pub use authenticate::signature::HttpSignature;
+pub use authorize::Authorize;
+pub use call::{Call, Called};
 pub use concurrency::Concurrency;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
+pub use forward_auth::{ForwardAuth, Verdicts};
 pub use headers::Edits;
-pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
+pub use identity::{Claims, Consumer, Identity, is_certificate, is_identity, strip_identity};
 pub use limits::limit_fields;
 pub use mistake::Mistake;
 pub use note::Note;
@@ -62,10 +83,13 @@ pub type Notes = SmallVec<[Note; 4]>;
 /// Declared in running order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Before anybody is known: limits by client address, so that guessing keys is limited too.
+    /// Before anybody is known: by address and method, then limits by client address, so that guessing keys is limited
+    /// too.
     Access,
     /// Who is it?
     Authenticate,
+    /// May they?
+    Authorize,
     /// How often may they?
     Limit,
     /// What the endpoint sees.
@@ -77,8 +101,17 @@ pub enum Phase {
 /// A policy of a route.
 #[derive(Clone, Debug)]
 pub enum Policy {
+    AnyOf(AnyOf),
     ApiKey(ApiKey),
+    Authorize(Arc<Authorize>),
+    Basic(Basic),
+    Bots(Arc<Bots>),
     Concurrency(Concurrency),
+    ForwardAuth(Arc<ForwardAuth>),
+    HttpSignature(HttpSignature),
+    Ip(Arc<Ip>),
+    Methods(Arc<Methods>),
+    Mtls(Mtls),
     /// The limits of the caller's own plan; wherever somebody finds out who calls.
     Plan,
     Quota(Quota),
@@ -95,6 +128,8 @@ pub enum Verdict {
     Reply(Box<Reply>),
     /// Somebody has to be asked first; call again with the answer in [`Steps::answer`].
     Wait(Waiting),
+    /// The same, and it is an upstream that has to be asked.
+    Call(Box<Call>),
 }
 
 /// An answer that a policy gives itself.
@@ -129,8 +164,17 @@ impl Policy {
     /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         match self {
+            Self::AnyOf(policy) => &policy.name,
             Self::ApiKey(policy) => &policy.name,
+            Self::Authorize(policy) => &policy.name,
+            Self::Basic(policy) => &policy.name,
+            Self::Bots(policy) => &policy.name,
             Self::Concurrency(policy) => &policy.name,
+            Self::ForwardAuth(policy) => &policy.name,
+            Self::HttpSignature(policy) => &policy.name,
+            Self::Ip(policy) => &policy.name,
+            Self::Methods(policy) => &policy.name,
+            Self::Mtls(policy) => &policy.name,
             Self::Plan => "plan",
             Self::Quota(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
@@ -141,7 +185,11 @@ impl Policy {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::ApiKey(_) => Phase::Authenticate,
+            Self::AnyOf(_) | Self::ApiKey(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_) => {
+                Phase::Authenticate
+            }
+            Self::Authorize(_) | Self::ForwardAuth(_) => Phase::Authorize,
+            Self::Bots(_) | Self::Ip(_) | Self::Methods(_) => Phase::Access,
             Self::RateLimit(RateLimit { per, .. })
             | Self::Quota(Quota { per, .. })
             | Self::Concurrency(Concurrency { per, .. }) => limits::phase(per),
@@ -152,9 +200,11 @@ impl Policy {
     }
 }
 
-/// Puts policies in running order; those of one phase stay as they were written.
+/// Puts policies in running order. In one phase, those come last that charge somebody or ask somebody, so that what is
+/// refused for nothing is; the others stay as they were written.
 pub fn sort(policies: &mut [Policy]) {
-    policies.sort_by_key(Policy::phase);
+    let is_late = |policy: &Policy| matches!(policy, Policy::ForwardAuth(_)) || limits::is_limit(policy);
+    policies.sort_by_key(|policy| (policy.phase(), is_late(policy)));
 }
 
 /// Runs the policies over a request, from where `steps` stands. `policies` are in running order.
@@ -162,7 +212,14 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
     while let Some(policy) = policies.get(steps.next) {
         let at = steps.next;
         let verdict = match policy {
-            Policy::ApiKey(policy) => policy.check(at, request),
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
+                authenticate::check(policy, at, request, steps)
+            }
+            Policy::Authorize(policy) => policy.check(at, request),
+            Policy::Bots(policy) => policy.check(at, request),
+            Policy::ForwardAuth(policy) => policy.check(at, request, steps),
+            Policy::Ip(policy) => policy.check(at, request),
+            Policy::Methods(policy) => policy.check(at, request),
             Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => {
                 limits::check(policies, at, request, steps)
             }
@@ -173,7 +230,14 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
         let verdict = verdict.inspect_err(|_| steps.refund_quotas(policies, request.identity.consumer.as_deref()))?;
         match verdict {
             Verdict::Continue => steps.next += 1,
-            Verdict::Reply(_) | Verdict::Wait(_) => return Ok(verdict),
+            Verdict::Reply(_) => {
+                // Before any limit by consumer a reply is a denial.
+                if policy.phase() < Phase::Limit {
+                    steps.refund_quotas(policies, request.identity.consumer.as_deref());
+                }
+                return Ok(verdict);
+            }
+            Verdict::Wait(_) | Verdict::Call(_) => return Ok(verdict),
         }
     }
     Ok(Verdict::Continue)
@@ -183,14 +247,8 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 pub fn on_reply(policies: &[Policy], notes: &[Note], consumer: Option<&Consumer>, reply: &mut Fields) {
     limit_fields(policies, notes, consumer, reply);
     for policy in policies {
-        match policy {
-            Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::ApiKey(_)
-            | Policy::Concurrency(_)
-            | Policy::Plan
-            | Policy::Quota(_)
-            | Policy::RateLimit(_)
-            | Policy::RequestHeaders(_) => {}
+        if let Policy::ReplyHeaders(edits) = policy {
+            edits.apply(reply);
         }
     }
 }
@@ -206,15 +264,26 @@ fn place(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
 }
 
+/// What the policy that was just asked has noted.
+fn last(policies: &[Policy], request: &Request<'_>) -> String {
+    let consumer = request.identity.consumer.as_deref();
+    request.notes.last().map_or_else(String::new, |note| note.phrase(policies, consumer))
+}
+
 /// What each policy would do with this request, in running order, as phrases; the last is the refusal if there is
 /// one. It charges no limit. The request is changed as it would be, so give it a copy.
 pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<String>, (Vec<String>, Fault)> {
     let mut phrases = Vec::new();
     for (at, policy) in policies.iter().enumerate() {
         let outcome = match policy {
-            Policy::ApiKey(key) => key
-                .check(at, request)
-                .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
+            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
+                authenticate::explain(policy, at, policies, request)
+            }
+            Policy::Authorize(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::Bots(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::ForwardAuth(policy) => policy.explain(request),
+            Policy::Ip(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::Methods(policy) => policy.check(at, request).map(|_| last(policies, request)),
             Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => {
                 limits::explain(policies, at, request)
             }

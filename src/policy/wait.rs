@@ -7,14 +7,18 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::authenticate::passwords::Checked;
 use super::concurrency::Slot;
+use super::forward_auth::{Lead, Outcome};
 use super::limits::Charge;
-use super::{Consumer, Policy};
+use super::{Called, Consumer, Policy};
+use crate::fault::Fault;
 
 /// The longest that one policy may wait for an answer.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -33,6 +37,8 @@ pub struct Steps {
     pub slots: Slots,
     /// What the policy that is next waited for.
     pub answer: Option<Answer>,
+    /// What others wait for this request to find out.
+    pub(super) lead: Option<Lead>,
 }
 
 impl Steps {
@@ -50,8 +56,16 @@ impl Steps {
 /// What came of waiting.
 #[derive(Debug)]
 pub enum Answer {
+    /// The one that was to ask went away without an answer.
+    Abandoned,
+    /// What an upstream said to a [`Call`](super::Call).
+    Called(Result<Called, Box<Fault>>),
     /// Nobody answered in [`WAIT_MAX`].
     Late,
+    /// What a service said to another request, and is said to this one, too.
+    Told(Arc<Outcome>),
+    /// A password was checked, or could not be.
+    Password(Checked),
 }
 
 /// An answer that is on its way.

@@ -31,6 +31,7 @@ pub use self::prepare::Ready;
 use super::canary::{self, Canaries};
 use super::checker::{Checker, Restored as Known, Tellings};
 use super::discovery::{self, Discovered, Finder};
+use super::hashing;
 use super::workers::Workers;
 use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
@@ -140,7 +141,8 @@ impl Gateway {
                 counts.entry(owner).or_default().extend(held);
             }
         }
-        let consumers = Consumers::new(remembered.key_secret, remembered.issued, usages);
+        let hasher = Some(hashing::start()?);
+        let consumers = Consumers::new(remembered.key_secret, remembered.issued, hasher, usages);
         let discovery::Remembered { resolver, found, leases } = remembered.discovery;
         let mut state = ControlState {
             model: Arc::default(),
@@ -154,7 +156,13 @@ impl Gateway {
         };
         let nothing = Arc::new(Snapshot::empty());
         let now_s = clock::wall_ms() / 1000;
-        let directory = state.consumers.adopt(&Model::default(), &observer.meters, &nothing.plans, now_s);
+        let directory = state.consumers.adopt(
+            &Model::default(),
+            &observer.meters,
+            &*remembered.private_keys,
+            &nothing.plans,
+            now_s,
+        );
         let shared = Arc::new(Shared::new(Arc::clone(&nothing), Arc::new(directory), Arc::clone(&observer)));
         let workers = Workers::start(worker_count, &shared)?;
         let (snapshots, seen) = watch::channel(nothing);
@@ -207,6 +215,11 @@ impl Gateway {
         let counted = Arc::clone(&self.shared.directory().meters);
         let directory: Directory = self.state().consumers.revoke(hash, counted);
         self.shared.set_directory(Arc::new(directory));
+    }
+
+    /// Keys that were used since then, by how their hashes begin, and when.
+    pub fn keys_used(&self, since_s: u32) -> Vec<(u64, u32)> {
+        self.shared.directory().credentials.used().since(since_s)
     }
 
     /// Client connections and UDP sessions, the newest first.

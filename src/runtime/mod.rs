@@ -16,6 +16,8 @@ pub mod counting;
 
 pub mod discovery;
 
+mod hashing;
+
 pub mod log;
 
 mod memory;

@@ -4,10 +4,10 @@
 //! What a quota has counted belongs to the place it is written in, its period, its zone and its key: while these are the
 //! same, a change of the configuration forgets nothing, whatever the number of requests becomes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use jiff::tz::TimeZone;
 use weirgate_store::model::{self, ConcurrencyPolicy, LimitKey, Model, Name, PLAN_DEFAULT, QuotaPolicy};
 
@@ -121,15 +121,11 @@ fn calendar(per: model::Period, zone: Option<&str>, path: &str, problems: &mut P
 /// Everything that counts, for the next snapshot to take over.
 pub(super) fn counted(named: &Named, routes: &[Route]) -> Counted {
     let mut counted = Counted::default();
-    for policy in named.values().chain(routes.iter().flat_map(|route| &route.policies)) {
+    for policy in named.values().flatten().chain(routes.iter().flat_map(|route| &route.policies)) {
         match policy {
             Policy::Quota(quota) => drop(counted.quotas.insert(Arc::clone(&quota.table.owner), quota.clone())),
             Policy::Concurrency(limit) => drop(counted.concurrency.insert(Arc::clone(&limit.name), limit.clone())),
-            Policy::RateLimit(_)
-            | Policy::Plan
-            | Policy::ApiKey(_)
-            | Policy::ReplyHeaders(_)
-            | Policy::RequestHeaders(_) => {}
+            _ => {}
         }
     }
     counted
@@ -148,7 +144,7 @@ pub(super) fn plans(model: &Model, problems: &mut Problems) -> Plans {
         (Arc::clone(&name), Arc::new(Plan { name, parts }))
     };
     let named: HashMap<_, _> = model.plans.iter().map(compile).collect();
-    let mut own = HashMap::new();
+    let mut own = HashMap::default();
     for (name, consumer) in &model.consumers {
         let Some(quota) = &consumer.quota else { continue };
         let path = format!("consumers.{name}.quota");

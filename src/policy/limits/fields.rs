@@ -21,7 +21,7 @@ pub fn limit_fields(policies: &[Policy], notes: &[Note], consumer: Option<&Consu
         let (at, part, left, seconds) = match *note {
             Note::Limited { policy, part, left, reset_s } => (policy, part, left, reset_s),
             Note::Refused { policy, part, retry_s } => (policy, part, 0, retry_s),
-            Note::Edited { .. } | Note::Identified { .. } => continue,
+            _ => continue,
         };
         let before = limits.0.len();
         if before > 0 {
@@ -63,7 +63,7 @@ fn item<'a>(policy: &'a Policy, part: u16, consumer: Option<&'a Consumer>, out: 
             out.put(format_args!("{quoted};q={count};w={window}"));
             Some(quoted)
         }
-        Policy::ApiKey(_) | Policy::Concurrency(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        _ => None,
     }
 }
 

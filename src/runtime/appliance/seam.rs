@@ -9,7 +9,7 @@ use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model};
 use weirgate_store::wire::{
     CanaryVerb, ConnectionInfo, ConsumerUsage, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
-    Problem,
+    FlushRequest, Problem,
 };
 
 use super::{Gateway, Ready};
@@ -107,6 +107,19 @@ impl Appliance for Gateway {
 
     fn reset_usage(&self, consumer: &str) -> bool {
         Self::reset_usage(self, consumer)
+    }
+
+    fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64> {
+        let snapshot = self.snapshot();
+        let all = snapshot.askers.get(policy)?.iter().filter_map(|asker| asker.verdicts.as_ref());
+        Some(
+            all.map(|verdicts| match (&which.subject, &which.key) {
+                (Some(subject), _) => verdicts.flush_subject(subject),
+                (None, Some(key)) => verdicts.flush_key(&key.iter().map(String::as_str).collect::<Vec<_>>()),
+                (None, None) => verdicts.flush(),
+            })
+            .sum(),
+        )
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {

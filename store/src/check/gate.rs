@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::Findings;
 use super::spelling::{is_field_value, is_framing, is_token};
+use super::{Findings, access, authorize, forward_auth, identity};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -30,6 +30,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     for (name, found) in &model.policies {
         policy(findings, &format!("policies.{}", quoted(name.as_str())), found);
     }
+    identity::consumers(findings);
     let mut owners: HashMap<&str, &Name> = HashMap::new();
     for (name, consumer) in &model.consumers {
         for (index, key) in consumer.api_keys.iter().enumerate() {
@@ -52,6 +53,15 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
     match policy {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
+        Policy::Authenticate(found) => identity::authenticate(findings, &format!("{path}.authenticate"), found),
+        Policy::Authorize(found) => authorize::check(findings, &format!("{path}.authorize"), found),
+        Policy::Basic(found) => identity::realm(findings, &format!("{path}.basic"), &found.realm),
+        Policy::Bots(found) => access::bots(findings, &format!("{path}.bots"), found),
+        Policy::ForwardAuth(found) => forward_auth::check(findings, &format!("{path}.forward_auth"), found),
+        Policy::HttpSignature(found) => identity::http_signature(findings, &format!("{path}.http_signature"), found),
+        Policy::Ip(found) => access::ip(findings, &format!("{path}.ip"), found),
+        Policy::Methods(found) => access::methods(findings, &format!("{path}.methods"), found),
+        Policy::Mtls(found) => identity::mtls(findings, &format!("{path}.mtls"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::Quota(found) => super::limit::quota_policy(findings, &format!("{path}.quota"), found),
         Policy::Concurrency(found) => super::limit::concurrency(findings, &format!("{path}.concurrency"), found),
@@ -76,10 +86,7 @@ fn places(findings: &mut Findings<'_>, path: &str, policy: &ApiKeyPolicy) {
         let help = "write a name such as \"api_key\"";
         findings.bad(format!("{path}.query"), "this is not the name of a query parameter", help);
     }
-    if policy.realm.bytes().any(|b| !(b' '..0x7f).contains(&b) || b == b'"' || b == b'\\') {
-        let help = "use visible ASCII without quotes and backslashes";
-        findings.bad(format!("{path}.realm"), "this cannot stand in a challenge", help);
-    }
+    identity::realm(findings, path, &policy.realm);
 }
 
 fn limit(findings: &mut Findings<'_>, path: &str, policy: &RateLimitPolicy) {
@@ -115,7 +122,7 @@ fn edits(findings: &mut Findings<'_>, path: &str, edits: &FieldEdits) {
     }
 }
 
-fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
+pub(super) fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
     if is_framing(name) {
         let message = format!("\"{name}\" frames the message or belongs to one connection");
         findings.bad(path, message, "leave it out; weirgate writes it itself");

@@ -66,7 +66,7 @@ pub(super) fn counted_by(policy: &Policy) -> Option<&LimitKey> {
         Policy::RateLimit(limit) => Some(&limit.per),
         Policy::Quota(quota) => Some(&quota.key),
         Policy::Concurrency(limit) => Some(&limit.per),
-        Policy::ApiKey(_) | Policy::RequestHeaders(_) | Policy::ReplyHeaders(_) => None,
+        _ => None,
     }
 }
 

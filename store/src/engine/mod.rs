@@ -25,6 +25,8 @@ mod lock;
 
 mod memory;
 
+mod password;
+
 mod quota;
 
 mod record;
@@ -41,11 +43,14 @@ mod timeline;
 
 mod traffic;
 
+mod used;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
-pub use key::KEYS_LISTED_MAX;
+pub use key::{KEYS_LISTED_MAX, Rotated};
 pub use keyring::Keyring;
 pub use lock::Held;
+pub use password::{PASSWORDS_NEW_MAX, hash_password};
 pub use quota::QuotaBlock;
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
@@ -79,12 +84,14 @@ enum Tree {
     Canaries,
     /// Upstream and number to sessions that were learnt.
     Learned,
+    /// How the hash of a key begins to when it was used last.
+    Used,
     /// Owner and block to what is used of quotas.
     Quotas,
 }
 
 impl Tree {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -97,6 +104,7 @@ impl Tree {
         Self::Timeline,
         Self::Canaries,
         Self::Learned,
+        Self::Used,
         Self::Quotas,
     ];
 
@@ -114,6 +122,7 @@ impl Tree {
             Self::Timeline => "timeline@1",
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
+            Self::Used => "used@1",
             Self::Quotas => "quotas@1",
         }
     }

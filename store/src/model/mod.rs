@@ -15,6 +15,8 @@ mod object;
 
 mod or_true;
 
+pub mod password;
+
 mod plan;
 
 mod policy;
@@ -31,13 +33,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
-pub use consumer::{ApiKey, Consumer};
-pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
+pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer, SignatureAlgorithm, SigningKey};
+pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
+pub use password::PasswordHash;
 pub use plan::{PLAN_DEFAULT, Plan, PlanRate};
 pub use policy::{
-    ApiKeyPolicy, ConcurrencyPolicy, FieldEdits, LimitKey, Period, Policy, PolicyRef, Quota, QuotaPolicy,
-    RESERVED_FIELDS, RateLimitPolicy,
+    AccessRule, AnonymousOn, ApiKeyPolicy, AuthFailure, AuthenticatePolicy, AuthorizePolicy, BasicPolicy, BotsPolicy,
+    ConcurrencyPolicy, FieldEdits, ForwardAuthPolicy, HttpSignaturePolicy, IpPolicy, LimitKey, MethodsPolicy,
+    MtlsPolicy, Period, Policy, PolicyRef, Quota, QuotaPolicy, RESERVED_FIELDS, RateLimitPolicy, SetTest, VerdictCache,
+    VerdictKey,
 };
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,

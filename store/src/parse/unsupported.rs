@@ -26,7 +26,6 @@ struct Row(Kind, &'static str, When, &'static str);
 
 const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
-    Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(
         Kind::Upstream,
@@ -36,30 +35,23 @@ const ROWS: &[Row] = &[
     ),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
-    Row(Kind::Consumer, "basic", When::Present, "give the consumer api_keys"),
     Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
-    Row(Kind::Consumer, "certificates", When::Present, "give the consumer api_keys"),
 ];
 
 /// Kinds of policies that have names in the design.
 const POLICIES_LATER: &[&str] = &[
     "access",
-    "authorize",
-    "basic",
     "body",
     "cache",
     "compose",
     "compress",
     "cors",
     "decompress",
-    "forward_auth",
     "hmac",
     "idempotency",
-    "ip",
     "jwt",
     "mirror",
     "mock",
-    "mtls",
     "oauth2",
     "oidc",
     "redirect",
@@ -71,8 +63,26 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_NOW: &str =
-    "leave it out; these work: api_key, rate_limit, quota, concurrency, request_headers, reply_headers";
+const POLICIES_KNOWN: [&str; 15] = [
+    "api_key",
+    "authenticate",
+    "authorize",
+    "basic",
+    "bots",
+    "concurrency",
+    "forward_auth",
+    "http_signature",
+    "ip",
+    "methods",
+    "mtls",
+    "quota",
+    "rate_limit",
+    "request_headers",
+    "reply_headers",
+];
+
+const POLICIES_NOW: &str = "leave it out; these work: api_key, authenticate, authorize, basic, bots, concurrency, \
+    forward_auth, http_signature, ip, methods, mtls, quota, rate_limit, request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -176,9 +186,5 @@ fn is_host_and_port(text: &str) -> bool {
 
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    suggest::help(
-        key,
-        "kinds of policies",
-        ["api_key", "rate_limit", "quota", "concurrency", "request_headers", "reply_headers"],
-    )
+    suggest::help(key, "kinds of policies", POLICIES_KNOWN)
 }

@@ -20,9 +20,11 @@ mod traffic;
 
 mod usage;
 
+mod verdicts;
+
 pub use change::{
     Applied, ChangeRequest, Checked, DiffEntry, DiffKind, Edit, Effects, IssuedKey, KeyInfo, KeyList, ListedObject,
-    ObjectList, RevisionInfo, RevisionList,
+    ObjectList, RevisionInfo, RevisionList, RotatedKey,
 };
 pub use explain::{ExplainReply, ExplainRequest, ExplainStep};
 pub use problem::{ErrorReply, Problem, ProblemCode};
@@ -33,3 +35,4 @@ pub use status::{
 };
 pub use traffic::{Event, ExchangeRecord, Frame, LatencyHistogram, Rates, TimelineStep};
 pub use usage::{ConsumerUsage, LimitKind, LimitUsage};
+pub use verdicts::{FlushReply, FlushRequest};

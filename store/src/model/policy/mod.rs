@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Policy: what a route makes a request pass. A closed set; a file names kinds, never their order.
 
+mod access;
+
+mod authenticate;
+
+mod authorize;
+
+mod forward_auth;
+
+mod limit;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -9,8 +19,10 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
-mod limit;
-
+pub use access::{BotsPolicy, IpPolicy, MethodsPolicy};
+pub use authenticate::{AnonymousOn, AuthenticatePolicy, BasicPolicy, HttpSignaturePolicy, MtlsPolicy};
+pub use authorize::{AccessRule, AuthorizePolicy, SetTest};
+pub use forward_auth::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey};
 pub use limit::{ConcurrencyPolicy, Period, Quota, QuotaPolicy};
 
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
@@ -19,6 +31,24 @@ pub use limit::{ConcurrencyPolicy, Period, Quota, QuotaPolicy};
 pub enum Policy {
     /// The caller proves by a key which consumer it is.
     ApiKey(ApiKeyPolicy),
+    /// Who is known has to be one of those who may.
+    Authorize(Box<AuthorizePolicy>),
+    /// Callers that name themselves as what is not wanted, or say too little of themselves, are refused.
+    Bots(BotsPolicy),
+    /// A service of the operator's decides about each request.
+    ForwardAuth(Box<ForwardAuthPolicy>),
+    /// Addresses that may call, and addresses that may not.
+    Ip(IpPolicy),
+    /// Methods that may pass.
+    Methods(MethodsPolicy),
+    /// One of several proofs, or all of them.
+    Authenticate(AuthenticatePolicy),
+    /// The caller proves it by a password.
+    Basic(BasicPolicy),
+    /// The caller proves it by a signature over the request.
+    HttpSignature(HttpSignaturePolicy),
+    /// The caller proves it by a client certificate.
+    Mtls(MtlsPolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
     /// No more than so many requests in a period of the calendar.
@@ -32,28 +62,33 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// Whether it finds out which consumer calls.
-    pub fn authenticates(&self) -> bool {
-        match self {
-            Self::ApiKey(_) => true,
-            Self::RateLimit(_)
-            | Self::Quota(_)
-            | Self::Concurrency(_)
-            | Self::RequestHeaders(_)
-            | Self::ReplyHeaders(_) => false,
-        }
-    }
-
     /// The key of its kind in the file.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
+            Self::Authorize(_) => "authorize",
+            Self::Bots(_) => "bots",
+            Self::ForwardAuth(_) => "forward_auth",
+            Self::Ip(_) => "ip",
+            Self::Methods(_) => "methods",
+            Self::Authenticate(_) => "authenticate",
+            Self::Basic(_) => "basic",
+            Self::HttpSignature(_) => "http_signature",
+            Self::Mtls(_) => "mtls",
             Self::RateLimit(_) => "rate_limit",
             Self::Quota(_) => "quota",
             Self::Concurrency(_) => "concurrency",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
         }
+    }
+
+    /// Whether it finds out who calls.
+    pub fn authenticates(&self) -> bool {
+        matches!(
+            self,
+            Self::ApiKey(_) | Self::Authenticate(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_)
+        )
     }
 }
 
