@@ -301,12 +301,7 @@ impl Fault {
             Self::PasswordsFull { .. } => facts(503, Operator, Never, "passwords-full", "Service unavailable"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
             Self::QuotaExceeded { .. } => facts(429, Client, Never, "quota-exceeded", "Quota exceeded"),
-            Self::TooManyAtOnce { shared: false, .. } => {
-                facts(429, Client, Never, "too-many-at-once", "Too many requests at once")
-            }
-            Self::TooManyAtOnce { shared: true, .. } => {
-                facts(503, Operator, Never, "too-many-at-once", "Service unavailable")
-            }
+            Self::TooManyAtOnce { shared, .. } => too_many_at_once(*shared),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),
             Self::UnknownName(_) => facts(421, Client, Never, "unknown-name", "Misdirected request"),
@@ -337,5 +332,13 @@ impl Fault {
             Self::Connections { .. } => facts(503, Operator, Never, "connections", "Service unavailable"),
             Self::Internal(_) => facts(500, Weirgate, Never, "internal", "Internal server error"),
         }
+    }
+}
+
+/// Where a whole route is full, that is no fault of the client.
+fn too_many_at_once(shared: bool) -> Facts {
+    match shared {
+        true => facts(503, Blame::Operator, Retry::Never, "too-many-at-once", "Service unavailable"),
+        false => facts(429, Blame::Client, Retry::Never, "too-many-at-once", "Too many requests at once"),
     }
 }

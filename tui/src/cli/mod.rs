@@ -109,11 +109,13 @@ async fn run(t: &mut Terminal<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Flush(args) => flush::flush(t, args).await,
         Verb::Usage(args) => usage::run(t, args).await,
         Verb::Key { verb } => key::run(t, verb).await,
-        Verb::Metrics => {
-            let text = t.client.text("/v1/metrics").await?;
-            t.verbatim(&text)
-        }
+        Verb::Metrics => metrics(t).await,
     }
+}
+
+async fn metrics(t: &mut Terminal<'_>) -> Result<(), Failure> {
+    let text = t.client.text("/v1/metrics").await?;
+    t.verbatim(&text)
 }
 
 /// Says what went wrong, if anything did, and turns it into an exit code.
