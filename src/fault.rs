@@ -165,6 +165,11 @@ pub enum Fault {
     Gone { policy: Arc<str> },
     #[error("what a policy makes of the request cannot be sent: {0}")]
     Unwritable(&'static str),
+    #[error("policy {policy}: the quota is used up, next allowed in {retry_after:?}")]
+    QuotaExceeded { policy: Arc<str>, retry_after: Duration },
+    /// `shared`: by all callers together, so that this one can do nothing about it.
+    #[error("policy {policy}: as many requests are under way as may be")]
+    TooManyAtOnce { policy: Arc<str>, shared: bool },
     #[error("{0}")]
     BadGreeting(String),
     #[error("the client did not say in {0:?} what has to come first")]
@@ -303,6 +308,8 @@ impl Fault {
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
             Self::Gone { .. } => facts(410, Client, Never, "gone", "This has been taken out of service"),
             Self::Unwritable(_) => facts(400, Client, Never, "unwritable", "The request cannot be passed on"),
+            Self::QuotaExceeded { .. } => facts(429, Client, Never, "quota-exceeded", "Quota exceeded"),
+            Self::TooManyAtOnce { shared, .. } => too_many_at_once(*shared),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),
             Self::UnknownName(_) => facts(421, Client, Never, "unknown-name", "Misdirected request"),
@@ -334,5 +341,13 @@ impl Fault {
             Self::Connections { .. } => facts(503, Operator, Never, "connections", "Service unavailable"),
             Self::Internal(_) => facts(500, Weirgate, Never, "internal", "Internal server error"),
         }
+    }
+}
+
+/// Where a whole route is full, that is no fault of the client.
+fn too_many_at_once(shared: bool) -> Facts {
+    match shared {
+        true => facts(503, Blame::Operator, Retry::Never, "too-many-at-once", "Service unavailable"),
+        false => facts(429, Blame::Client, Retry::Never, "too-many-at-once", "Too many requests at once"),
     }
 }

@@ -11,6 +11,8 @@ mod balance;
 
 mod health;
 
+mod limit;
+
 mod listener;
 
 mod policy;
@@ -65,6 +67,12 @@ pub struct Given<'a> {
     pub learned: &'a dyn Fn(&str) -> Vec<Entry>,
     /// The share that the canary of a route had reached before the process started, if it is still the same one.
     pub canary: &'a dyn Fn(&str, &Plan) -> Option<u16>,
+    /// What the quota of that owner had counted before the process started: keys and states.
+    pub counts: &'a dyn Fn(&str) -> Vec<(u64, u64)>,
+    /// How many consumers there are.
+    pub consumers: usize,
+    /// Seconds since 1970-01-01 UTC.
+    pub now_s: i64,
 }
 
 /// Compiles `model`, or says everything that is wrong with it.
@@ -77,6 +85,8 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
     let limits = policy::limits(&named);
     let routes = route::routes(model, &indices, &named, given, &mut problems);
     let askers = policy_forward_auth::askers(&routes);
+    let plans = limit::plans(model, &mut problems);
+    let counted = limit::counted(&named, &routes);
     let table = route::table(model, &mut problems);
     problems.into_result(()).and_then(|()| {
         let table = table.ok_or_else(Vec::new)?;
@@ -89,6 +99,8 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
             certificates: certificates.into(),
             limits: limits.into(),
             askers: askers.into(),
+            counted: counted.into(),
+            plans: plans.into(),
         })
     })
 }

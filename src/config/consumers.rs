@@ -11,10 +11,13 @@ use std::sync::Arc;
 use weirgate_store::model::{self, CertificateMatch, Model, Name, STORED, SignatureAlgorithm};
 use weirgate_store::wire::{Problem, ProblemCode};
 
+use super::snapshot::Plans;
+use super::usages::Usages;
 use crate::observe::{Meter, Metered, Meters};
 use crate::policy::authenticate::passwords::{Hasher, Passwords, Users};
 use crate::policy::authenticate::proofs::Proofs;
 use crate::policy::authenticate::signature::key::{Algorithm, SigningKey};
+use crate::policy::plan::Entitlement;
 use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash};
 
 /// What the data path reads: the keys, and where each consumer is counted.
@@ -35,6 +38,8 @@ pub struct Consumers {
     /// What verified passwords are remembered by.
     secret: [u8; 32],
     hasher: Option<Hasher>,
+    /// What each has used of its plan.
+    pub usages: Usages,
 }
 
 /// A key that was issued at run time.
@@ -62,14 +67,21 @@ impl Restored {
 
 impl Consumers {
     /// The issued keys of the store; `secret` is what their hashes are keyed with, `hasher` checks passwords.
-    pub fn new(secret: [u8; 32], issued: Restored, hasher: Option<Hasher>) -> Self {
+    pub fn new(secret: [u8; 32], issued: Restored, hasher: Option<Hasher>, usages: Usages) -> Self {
         let Restored { ids, credentials } = issued;
         let credentials = Credentials::build(secret, Arc::new([]), credentials.into_iter());
-        Self { ids, declared: HashSet::new(), credentials, secret, hasher }
+        Self { ids, declared: HashSet::new(), credentials, secret, hasher, usages }
     }
 
     /// Takes over the consumers of `model` and the keys written in it. `stored` reads a secret that is kept apart.
-    pub fn adopt(&mut self, model: &Model, meters: &Meters, stored: Stored<'_>) -> Directory {
+    pub fn adopt(
+        &mut self,
+        model: &Model,
+        meters: &Meters,
+        stored: Stored<'_>,
+        plans: &Plans,
+        now_s: i64,
+    ) -> Directory {
         let mut declared = HashSet::new();
         for (name, consumer) in &model.consumers {
             let id = id_of(&mut self.ids, name.as_str());
@@ -81,7 +93,8 @@ impl Consumers {
             CredentialChange::Issue(Credential { hash: *hash, consumer: *consumer, expires_s: 0 })
         });
         let changes: Vec<_> = gone.chain(new).collect();
-        let (people, counted) = self.people(model, meters);
+        self.usages.prune(model, now_s);
+        let (people, counted) = self.people(model, meters, plans);
         let proofs = Arc::new(self.proofs(model, stored));
         self.credentials = self.credentials.with_consumers(people).with(&changes).with_proofs(proofs);
         self.declared = declared;
@@ -140,14 +153,21 @@ impl Consumers {
     }
 
     #[expect(clippy::type_complexity, reason = "two parallel lists by consumer number")]
-    fn people(&self, model: &Model, meters: &Meters) -> (Arc<[Option<Arc<Consumer>>]>, Arc<[Option<Arc<Meter>>]>) {
+    fn people(
+        &mut self,
+        model: &Model,
+        meters: &Meters,
+        plans: &Plans,
+    ) -> (Arc<[Option<Arc<Consumer>>]>, Arc<[Option<Arc<Meter>>]>) {
         let mut people = vec![None; self.ids.len()];
         let mut counted = vec![None; self.ids.len()];
         for (name, consumer) in &model.consumers {
             let Some(id) = self.ids.get(name.as_str()).copied() else { continue };
             let groups: Vec<&str> = consumer.groups.iter().map(String::as_str).collect();
             if let (Some(person), Some(meter)) = (people.get_mut(id as usize), counted.get_mut(id as usize)) {
-                let known = Consumer::new(id, name.as_str(), &groups).urgent(consumer.urgency);
+                let plan = plans.of(name.as_str(), consumer.plan.as_ref());
+                let entitlement = plan.map(|plan| Entitlement { plan, usage: self.usages.of(name.as_str()) });
+                let known = Consumer::new(id, name.as_str(), &groups).urgent(consumer.urgency).entitled(entitlement);
                 *person = Some(Arc::new(known));
                 *meter = Some(meters.meter(Metered::Consumer, name.as_str()));
             }

@@ -18,6 +18,8 @@ pub mod snapshot;
 
 mod traffic;
 
+pub mod usages;
+
 pub use compile::{Given, compile};
 pub use consumers::Consumers;
 pub use lead::{Because, Lead};

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 use ipnet::IpNet;
-use weirgate_store::model::{ListenerProtocol, ProxyProtocol};
+use weirgate_store::model::{ListenerProtocol, Name, PLAN_DEFAULT, ProxyProtocol};
 
 use super::Lead;
 use super::membership::Membership;
 use crate::balance::Balancer;
 use crate::observe::Meter;
-use crate::policy::{ForwardAuth, Policy, RateLimit};
+use crate::policy::plan::Plan;
+use crate::policy::{Concurrency, ForwardAuth, Policy, Quota, RateLimit};
 use crate::protocol::client::ClientTimeouts;
 use crate::protocol::http1::HeadLimits;
 use crate::route::{PathPattern, Table};
@@ -43,6 +44,34 @@ pub struct Snapshot {
     pub limits: Arc<HashMap<Arc<str>, RateLimit>>,
     /// The policies that ask a service, whose verdicts the next snapshot takes over.
     pub askers: Arc<Askers>,
+    /// Other limits that count, wherever they are written.
+    pub counted: Arc<Counted>,
+    pub plans: Arc<Plans>,
+}
+
+/// Limits whose counters the next snapshot takes over.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// By [`QuotaTable::owner`](crate::policy::quota::QuotaTable::owner).
+    pub quotas: HashMap<Arc<str>, Quota>,
+    /// By name.
+    pub concurrency: HashMap<Arc<str>, Concurrency>,
+}
+
+/// What consumers may do on all routes together.
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
+    pub named: HashMap<Arc<str>, Arc<Plan>>,
+    /// By consumer, of those that have a quota of their own.
+    pub own: HashMap<Arc<str>, Arc<Plan>>,
+}
+
+impl Plans {
+    /// What a consumer may do that names this plan, or none.
+    pub fn of(&self, consumer: &str, plan: Option<&Name>) -> Option<Arc<Plan>> {
+        let named = || self.named.get(plan.map_or(PLAN_DEFAULT, Name::as_str));
+        self.own.get(consumer).or_else(named).map(Arc::clone)
+    }
 }
 
 /// Policies that ask a service, by name.
@@ -201,6 +230,8 @@ impl Snapshot {
             certificates: Arc::default(),
             limits: Arc::default(),
             askers: Arc::default(),
+            counted: Arc::default(),
+            plans: Arc::default(),
         }
     }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model, Name};
 use weirgate_store::wire::{
-    CanaryStatus, CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
-    FlushRequest, ListenerStatus, Problem, UpstreamStatus,
+    CanaryStatus, CanaryVerb, ConnectionInfo, ConsumerUsage, Effects, EndpointOverride, EndpointStatus, ExplainReply,
+    ExplainRequest, FlushRequest, ListenerStatus, Problem, UpstreamStatus,
 };
 
 /// A future of a trait method.
@@ -132,6 +132,12 @@ pub trait Appliance: Send + Sync {
     /// # Errors
     /// Why it cannot be moved so, as a sentence.
     fn move_canary(&self, route: &str, verb: CanaryVerb, author: &str) -> Result<CanaryRecord, String>;
+
+    /// What a consumer has used of what it may; `None` if there is none of that name.
+    fn usage(&self, consumer: &str) -> Option<ConsumerUsage>;
+
+    /// Forgets what a consumer has used; false if there is none of that name.
+    fn reset_usage(&self, consumer: &str) -> bool;
 
     /// Forgets verdicts of a policy that asks a service; how many, or `None` if no route has such a policy of that name.
     fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64>;

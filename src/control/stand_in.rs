@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Kind, Model};
 use weirgate_store::wire::{
-    CanaryVerb, ConnectionInfo, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply,
+    CanaryVerb, ConnectionInfo, ConsumerUsage, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply,
     ExplainRequest, FlushRequest, Problem, ProblemCode,
 };
 
@@ -135,6 +135,14 @@ impl Appliance for Gateway {
             return Err("it is not stopped".to_owned());
         }
         Ok(CanaryRecord { route: route.to_owned(), author: author.to_owned(), ..CanaryRecord::default() })
+    }
+
+    fn usage(&self, consumer: &str) -> Option<ConsumerUsage> {
+        Some(ConsumerUsage { consumer: consumer.to_owned(), ..ConsumerUsage::default() })
+    }
+
+    fn reset_usage(&self, _: &str) -> bool {
+        true
     }
 
     fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64> {

@@ -2,7 +2,7 @@
 //! What each policy would do with a request, as phrases, by the code that does it. No limit is charged and nobody is
 //! asked; the request is changed as it would be, so give it a copy.
 
-use super::{Note, Policy, Reply, Request, Verdict, authenticate, place, rate_limit};
+use super::{Policy, Reply, Request, Verdict, authenticate, limits};
 use crate::fault::Fault;
 
 /// What became of a request at its policies.
@@ -61,13 +61,9 @@ fn one(policies: &[Policy], at: usize, policy: &Policy, request: &mut Request<'_
         Policy::Maintenance(policy) => {
             return Ok(answer(name, policy.check(at, request)?, "lets this client address pass"));
         }
-        Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
-            Ok(left) => {
-                let left = left.first().map_or(0, |left| left.requests);
-                Note::Limited { policy: place(at), left, reset_s: 0 }.phrase(policies, None)
-            }
-            Err(denied) => return Err(limit.fault(denied.retry_ns)),
-        },
+        Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => {
+            limits::explain(policies, at, request)?
+        }
         Policy::Redirect(redirect) => return Ok(answer(name, redirect.check(at, request)?, "passes")),
         Policy::ReplyHeaders(edits) => format!("{name} {} on the reply", edits.phrase()),
         Policy::RequestHeaders(edits) => {

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::plan::{Entitlement, Part};
 use crate::exchange::Fields;
 
 /// The field that names the consumer.
@@ -46,6 +47,8 @@ pub struct Consumer {
     pub name: Arc<str>,
     /// How much its requests wait in the queue of an upstream; that of the route if absent.
     pub urgency: Option<u8>,
+    /// What it may do on all routes together, and what it has used of that.
+    pub entitlement: Option<Entitlement>,
     groups: Box<[Box<str>]>,
     name_field: Box<[u8]>,
     groups_field: Box<[u8]>,
@@ -59,6 +62,7 @@ impl Consumer {
             id,
             name: name.into(),
             urgency: None,
+            entitlement: None,
             groups: groups.iter().map(|group| Box::from(*group)).collect(),
             name_field: field_text(name).into(),
             groups_field: groups_field.into(),
@@ -69,6 +73,17 @@ impl Consumer {
     #[must_use]
     pub fn urgent(self, urgency: Option<u8>) -> Self {
         Self { urgency, ..self }
+    }
+
+    /// The same one, with this plan.
+    #[must_use]
+    pub fn entitled(self, entitlement: Option<Entitlement>) -> Self {
+        Self { entitlement, ..self }
+    }
+
+    /// One limit of its plan.
+    pub fn part(&self, at: u16) -> Option<&Part> {
+        self.entitlement.as_ref()?.plan.parts.get(usize::from(at))
     }
 
     pub fn groups(&self) -> &[Box<str>] {

@@ -20,6 +20,8 @@ pub enum Mistake {
     Rate,
     #[error("\"{text}\": {why}")]
     Template { text: String, why: String },
+    #[error("a quota is 1 to {max} requests")]
+    Requests { max: u64 },
     #[error("more than {max} {what}")]
     TooMany { what: &'static str, max: usize },
 }

@@ -28,6 +28,7 @@ pub mod authorize;
 
 pub mod call;
 
+pub mod concurrency;
 pub mod cors;
 
 mod credentials;
@@ -46,9 +47,15 @@ pub mod ids;
 
 pub mod last_used;
 
+mod limits;
+
 mod mistake;
 
 pub mod note;
+
+pub mod plan;
+
+pub mod quota;
 
 pub mod rate_limit;
 
@@ -76,6 +83,7 @@ pub use authenticate::mtls::Mtls;
 pub use authenticate::signature::HttpSignature;
 pub use authorize::Authorize;
 pub use call::{Call, Called};
+pub use concurrency::Concurrency;
 pub use cors::Cors;
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
 pub use deprecation::Deprecation;
@@ -84,14 +92,16 @@ pub use forward_auth::{ForwardAuth, Verdicts};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_certificate, is_identity, strip_identity};
 pub use ids::{IdField, TraceContinued};
+pub use limits::limit_fields;
 pub use mistake::Mistake;
 pub use note::Note;
-pub use rate_limit::{RateLimit, limit_fields};
+pub use quota::Quota;
+pub use rate_limit::RateLimit;
 pub use redirect::Redirect;
 pub use rewrite::Rewrite;
 pub use security_headers::SecurityHeaders;
 pub use template::Template;
-pub use wait::{Answer, Steps, Waiting};
+pub use wait::{Answer, Slots, Steps, Waiting};
 
 /// Notes of one exchange; more of them go to the heap.
 pub type Notes = SmallVec<[Note; 4]>;
@@ -128,6 +138,7 @@ pub enum Policy {
     Authorize(Arc<Authorize>),
     Basic(Basic),
     Bots(Arc<Bots>),
+    Concurrency(Concurrency),
     Cors(Cors),
     Deprecation(Deprecation),
     FixedReply(FixedReply),
@@ -138,6 +149,9 @@ pub enum Policy {
     Maintenance(Maintenance),
     Methods(Arc<Methods>),
     Mtls(Mtls),
+    /// The limits of the caller's own plan; wherever somebody finds out who calls.
+    Plan,
+    Quota(Quota),
     RateLimit(RateLimit),
     Redirect(Redirect),
     ReplyHeaders(Edits),
@@ -195,6 +209,7 @@ pub struct Replied<'a> {
     pub head: &'a exchange::Request,
     pub id: RequestId,
     pub client: &'a Client,
+    pub consumer: Option<&'a Consumer>,
     pub notes: &'a [Note],
 }
 
@@ -207,6 +222,7 @@ impl Policy {
             Self::Authorize(policy) => &policy.name,
             Self::Basic(policy) => &policy.name,
             Self::Bots(policy) => &policy.name,
+            Self::Concurrency(policy) => &policy.name,
             Self::ForwardAuth(policy) => &policy.name,
             Self::HttpSignature(policy) => &policy.name,
             Self::Ip(policy) => &policy.name,
@@ -217,6 +233,8 @@ impl Policy {
             Self::FixedReply(policy) => &policy.name,
             Self::IdField(policy) => &policy.name,
             Self::Maintenance(policy) => &policy.name,
+            Self::Plan => "plan",
+            Self::Quota(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
             Self::Redirect(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
@@ -247,8 +265,10 @@ impl Policy {
             Self::Deprecation(_) => Phase::Version,
             Self::FixedReply(_) | Self::Redirect(_) => Phase::Respond,
             Self::IdField(_) | Self::Maintenance(_) | Self::Trace(_) => Phase::Access,
-            Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
-            Self::RateLimit(_) => Phase::Limit,
+            Self::RateLimit(RateLimit { per, .. })
+            | Self::Quota(Quota { per, .. })
+            | Self::Concurrency(Concurrency { per, .. }) => limits::phase(per),
+            Self::Plan => Phase::Limit,
             Self::ReplyHeaders(_) | Self::SecurityHeaders(_) => Phase::Reply,
             Self::RequestHeaders(_) | Self::Rewrite(_) => Phase::Transform,
         }
@@ -258,7 +278,7 @@ impl Policy {
 /// Puts policies in running order. In one phase, those come last that charge somebody or ask somebody, so that what is
 /// refused for nothing is; the others stay as they were written.
 pub fn sort(policies: &mut [Policy]) {
-    let is_late = |policy: &Policy| matches!(policy, Policy::ForwardAuth(_) | Policy::RateLimit(_));
+    let is_late = |policy: &Policy| matches!(policy, Policy::ForwardAuth(_)) || limits::is_limit(policy);
     policies.sort_by_key(|policy| (policy.phase(), is_late(policy)));
 }
 
@@ -268,28 +288,39 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
         let at = steps.next;
         let verdict = match policy {
             Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
-                authenticate::check(policy, at, request, steps)?
+                authenticate::check(policy, at, request, steps)
             }
-            Policy::Authorize(policy) => policy.check(at, request)?,
-            Policy::Bots(policy) => policy.check(at, request)?,
-            Policy::Cors(policy) => policy.check(at, request),
-            Policy::Deprecation(policy) => policy.check(request)?,
-            Policy::FixedReply(policy) => policy.check(at, request),
-            Policy::ForwardAuth(policy) => policy.check(at, request, steps)?,
-            Policy::IdField(policy) => policy.check(request),
-            Policy::Ip(policy) => policy.check(at, request)?,
-            Policy::Maintenance(policy) => policy.check(at, request)?,
-            Policy::Methods(policy) => policy.check(at, request)?,
-            Policy::RateLimit(_) => limit(policies, at, request, steps)?,
-            Policy::Redirect(policy) => policy.check(at, request)?,
-            Policy::RequestHeaders(edits) => edit(edits, at, request),
-            Policy::Rewrite(policy) => policy.check(at, request)?,
-            Policy::Trace(policy) => policy.check(at, request),
-            Policy::ReplyHeaders(_) | Policy::SecurityHeaders(_) => Verdict::Continue,
+            Policy::Authorize(policy) => policy.check(at, request),
+            Policy::Bots(policy) => policy.check(at, request),
+            Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => {
+                limits::check(policies, at, request, steps)
+            }
+            Policy::Cors(policy) => Ok(policy.check(at, request)),
+            Policy::Deprecation(policy) => policy.check(request),
+            Policy::FixedReply(policy) => Ok(policy.check(at, request)),
+            Policy::ForwardAuth(policy) => policy.check(at, request, steps),
+            Policy::IdField(policy) => Ok(policy.check(request)),
+            Policy::Ip(policy) => policy.check(at, request),
+            Policy::Maintenance(policy) => policy.check(at, request),
+            Policy::Methods(policy) => policy.check(at, request),
+            Policy::Redirect(policy) => policy.check(at, request),
+            Policy::RequestHeaders(edits) => Ok(edit(edits, at, request)),
+            Policy::Rewrite(policy) => policy.check(at, request),
+            Policy::Trace(policy) => Ok(policy.check(at, request)),
+            Policy::ReplyHeaders(_) | Policy::SecurityHeaders(_) => Ok(Verdict::Continue),
         };
+        // A refused key is charged, or guessing would be free; but no quota is for what was refused.
+        let verdict = verdict.inspect_err(|_| steps.refund_quotas(policies, request.identity.consumer.as_deref()))?;
         match verdict {
             Verdict::Continue => steps.next += 1,
-            Verdict::Reply(_) | Verdict::Wait(_) | Verdict::Call(_) => return Ok(verdict),
+            Verdict::Reply(_) => {
+                // Before any limit by consumer a reply is a denial.
+                if policy.phase() < Phase::Limit {
+                    steps.refund_quotas(policies, request.identity.consumer.as_deref());
+                }
+                return Ok(verdict);
+            }
+            Verdict::Wait(_) | Verdict::Call(_) => return Ok(verdict),
         }
     }
     Ok(Verdict::Continue)
@@ -297,7 +328,7 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 
 /// Runs the policies over a reply, whether it came from an endpoint or is one of ours.
 pub fn on_reply(policies: &[Policy], replied: &Replied<'_>, reply: &mut Fields) {
-    limit_fields(policies, replied.notes, reply);
+    limit_fields(policies, replied.notes, replied.consumer, reply);
     for (at, policy) in policies.iter().enumerate() {
         match policy {
             Policy::Cors(cors) => cors.annotate(at, replied, reply),
@@ -307,51 +338,6 @@ pub fn on_reply(policies: &[Policy], replied: &Replied<'_>, reply: &mut Fields) 
             Policy::SecurityHeaders(headers) => headers.annotate(replied, reply),
             _ => {}
         }
-    }
-}
-
-/// The limits of a phase are one transaction: the first of a run charges them all, the others have nothing to do. A
-/// refusal also gives back what an earlier phase charged, so that a refused request is charged nothing at all; a
-/// refused key does not, or guessing would be free.
-fn limit(policies: &[Policy], at: usize, request: &mut Request<'_>, steps: &mut Steps) -> Result<Verdict, Fault> {
-    let follows =
-        at.checked_sub(1).and_then(|before| policies.get(before)).is_some_and(|before| limit_of(before).is_some());
-    if follows && policies.get(at).map(Policy::phase) == policies.get(at - 1).map(Policy::phase) {
-        return Ok(Verdict::Continue);
-    }
-    let run = run_of_limits(policies, at);
-    let asks: rate_limit::Asks<'_> = run.iter().map(|limit| limit.ask(request)).collect();
-    match rate_limit::charge_all(&asks, request.now_ns) {
-        Ok(all) => {
-            for (left, policy) in all.iter().zip(at..) {
-                let reset_s = rate_limit::seconds(left.reset_ns);
-                request.notes.push(Note::Limited { policy: place(policy), left: left.requests, reset_s });
-            }
-            steps.charged.extend(asks.iter().zip(at..).map(|(ask, policy)| (place(policy), ask.key())));
-            Ok(Verdict::Continue)
-        }
-        Err(denied) => {
-            steps.refund(policies);
-            let retry_s = rate_limit::seconds(denied.retry_ns);
-            request.notes.push(Note::Refused { policy: place(at + denied.at), retry_s });
-            Err(run
-                .get(denied.at)
-                .map_or(Fault::Internal("a limit refused that is not there"), |limit| limit.fault(denied.retry_ns)))
-        }
-    }
-}
-
-/// The limits from `at` on that belong to the same phase.
-fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
-    let rest = policies.get(at..).unwrap_or_default();
-    let phase = rest.first().map(Policy::phase);
-    rest.iter().take_while(|policy| Some(policy.phase()) == phase).map_while(limit_of).collect()
-}
-
-fn limit_of(policy: &Policy) -> Option<&RateLimit> {
-    match policy {
-        Policy::RateLimit(limit) => Some(limit),
-        _ => None,
     }
 }
 

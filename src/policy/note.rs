@@ -29,13 +29,14 @@ pub enum Note {
     /// Knew the consumer by the method at this place of its list.
     IdentifiedBy { policy: u16, method: u8 },
     /// Let it through and has so much left; the whole burst is back in `reset_s`.
-    Limited { policy: u16, left: u32, reset_s: u32 },
+    /// `part` says which limit of the policy.
+    Limited { policy: u16, part: u16, left: u32, reset_s: u32 },
     /// Found the page of another origin that calls.
     Origin { policy: u16, origin: Span },
     /// Found nothing to refuse.
     Passed { policy: u16 },
     /// Refused it until `retry_s` from now.
-    Refused { policy: u16, retry_s: u32 },
+    Refused { policy: u16, part: u16, retry_s: u32 },
     /// Changed where it goes at its endpoint.
     Rewrote { policy: u16 },
     /// Placed it in a trace, which may have begun here.
@@ -75,16 +76,33 @@ impl Note {
                 let consumer = consumer.map_or("a consumer", |consumer| &consumer.name);
                 format!("{} by {method} → {consumer}", name(policy))
             }
-            Self::Limited { policy, left, .. } => match policies.get(usize::from(policy)) {
-                Some(Policy::RateLimit(limit)) => format!("{} {left} of {} left", limit.name, limit.rate.burst()),
-                _ => format!("{} {left} left", name(policy)),
-            },
+            Self::Limited { policy, part, left, .. } => {
+                let (name, of) = limit(policies.get(usize::from(policy)), part, consumer);
+                format!("{name} {left} of {of} left")
+            }
             Self::Origin { policy, .. } => format!("{} saw a call from another origin", name(policy)),
             Self::Rewrote { policy } => format!("{} rewrote where it goes", name(policy)),
             Self::Traced { policy, begun: true } => format!("{} began a trace", name(policy)),
             Self::Traced { policy, begun: false } => format!("{} went on with a trace", name(policy)),
-            Self::Refused { policy, retry_s } => format!("{} refused, next allowed in {retry_s} s", name(policy)),
+            Self::Refused { policy, part, retry_s } => {
+                let (name, _) = limit(policies.get(usize::from(policy)), part, consumer);
+                format!("{name} refused, next allowed in {retry_s} s")
+            }
         }
+    }
+}
+
+/// The name of a limit and what it allows.
+pub(super) fn limit<'a>(policy: Option<&'a Policy>, part: u16, consumer: Option<&'a Consumer>) -> (&'a str, u64) {
+    match policy {
+        Some(Policy::RateLimit(limit)) => (&limit.name, limit.rate.burst().into()),
+        Some(Policy::Quota(quota)) => (&quota.name, quota.requests),
+        Some(Policy::Concurrency(limit)) => (&limit.name, limit.max.into()),
+        Some(Policy::Plan) => match consumer.and_then(|consumer| consumer.part(part)) {
+            Some(part) => (&part.name, part.allows()),
+            None => ("a plan", 0),
+        },
+        _ => ("a policy", 0),
     }
 }
 

@@ -17,6 +17,8 @@ use http::Method;
 use crate::exchange::{self, Client, Fields, Protocol, RequestId, Scheme};
 use crate::fault::Fault;
 
+mod limits;
+
 const SECOND: u64 = 1_000_000_000;
 
 fn credentials() -> Credentials {
@@ -288,7 +290,11 @@ fn reply_to(policies: &[Policy], notes: &[note::Note], fields: &mut Fields) {
         trace: None,
     };
     let client = Client::new(SocketAddr::from(([192, 0, 2, 1], 4711)), "web".into(), Scheme::Http);
-    on_reply(policies, &super::Replied { head: &head, id: RequestId(1), client: &client, notes }, fields);
+    on_reply(
+        policies,
+        &super::Replied { head: &head, id: RequestId(1), client: &client, consumer: None, notes },
+        fields,
+    );
 }
 
 /// Rows: a template, what it is for, and what it becomes for a request for `/orders`, whose path is captured as `it`.

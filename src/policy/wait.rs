@@ -14,21 +14,27 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::authenticate::passwords::Checked;
+use super::concurrency::Slot;
 use super::forward_auth::{Lead, Outcome};
-use super::rate_limit::Key;
-use super::{Called, Policy, limit_of};
+use super::limits::Charge;
+use super::{Called, Consumer, Policy};
 use crate::fault::Fault;
 
 /// The longest that one policy may wait for an answer.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Places among requests under way, given back when they are dropped.
+pub type Slots = SmallVec<[Slot; 1]>;
 
 /// Where a request is among its policies.
 #[derive(Debug, Default)]
 pub struct Steps {
     /// The place of the policy that is next.
     pub(super) next: usize,
-    /// What the policies before it charged, by their places, to be given back if a later one refuses.
-    pub(super) charged: SmallVec<[(u16, Key); 4]>,
+    /// What the policies before it charged, to be given back if a later one refuses.
+    pub(super) charged: SmallVec<[Charge; 4]>,
+    /// The places among requests under way that it has.
+    pub slots: Slots,
     /// What the policy that is next waited for.
     pub answer: Option<Answer>,
     /// What others wait for this request to find out.
@@ -37,12 +43,13 @@ pub struct Steps {
 
 impl Steps {
     /// Gives back what was charged.
-    pub(super) fn refund(&mut self, policies: &[Policy]) {
-        for (at, key) in self.charged.drain(..) {
-            if let Some(limit) = policies.get(usize::from(at)).and_then(limit_of) {
-                limit.refund(key);
-            }
-        }
+    pub(super) fn refund(&mut self, policies: &[Policy], consumer: Option<&Consumer>) {
+        self.charged.drain(..).for_each(|charge| charge.refund(policies, consumer));
+    }
+
+    /// Gives back what was charged to quotas, as a policy refuses that is none of them.
+    pub(super) fn refund_quotas(&mut self, policies: &[Policy], consumer: Option<&Consumer>) {
+        self.charged.drain(..).filter(Charge::is_quota).for_each(|charge| charge.refund(policies, consumer));
     }
 }
 

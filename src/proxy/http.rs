@@ -69,7 +69,8 @@ fn finish<B>(journey: &mut Journey, outcome: Result<Reply<B>, Fault>) -> Reply<B
     };
     if let Some(route) = journey.route() {
         let Exchange { request: head, id, client, .. } = &journey.x;
-        let replied = policy::Replied { head, id: *id, client, notes: &journey.notes };
+        let consumer = journey.identity.consumer.as_deref();
+        let replied = policy::Replied { head, id: *id, client, consumer, notes: &journey.notes };
         policy::on_reply(&route.policies, &replied, &mut reply.fields);
     }
     journey.status = reply.status;

@@ -19,7 +19,7 @@ use crate::config::snapshot::{Route, Turn, Upstream};
 use crate::exchange::{Exchange, Request};
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
-use crate::policy::{Identity, Notes, note};
+use crate::policy::{Identity, Notes, Slots, note};
 use crate::upstream::endpoint::InFlight;
 use crate::upstream::retry::Refusal;
 
@@ -51,6 +51,8 @@ pub struct Journey {
     /// Who is calling, as far as a policy asked.
     pub identity: Identity,
     pub notes: Notes,
+    /// Its places among the requests that may be under way at once.
+    pub slots: Slots,
     pub attempts: SmallVec<[Attempt; 1]>,
     /// Why a failed attempt was the last.
     pub refusal: Option<Refusal>,
@@ -120,6 +122,7 @@ impl Journey {
             kept: Kept::default(),
             identity: Identity::default(),
             notes: Notes::new(),
+            slots: Slots::new(),
             attempts: SmallVec::new(),
             refusal: None,
             timings: Timings::default(),

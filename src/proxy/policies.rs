@@ -101,5 +101,7 @@ fn run(journey: &mut Journey, route: &Route, steps: &mut Steps) -> Result<Verdic
         now_ns: journey.arrived_ns,
         now_s: journey.worker.wall_s(),
     };
-    policy::on_request(&route.policies, steps, &mut request)
+    let verdict = policy::on_request(&route.policies, steps, &mut request)?;
+    journey.slots.extend(steps.slots.drain(..));
+    Ok(verdict)
 }

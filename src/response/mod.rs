@@ -18,6 +18,9 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 /// The problem type of a refused quota (RFC draft ietf-httpapi-ratelimit-headers).
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
+/// The problem type of a limit that all clients share, of the same draft.
+const REDUCED_CAPACITY: &str = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+
 /// A reply of our own.
 #[derive(Debug)]
 pub struct Answer {
@@ -75,7 +78,10 @@ pub fn fault_page(fault: &Fault, id: RequestId, mut fields: Fields) -> Answer {
 fn details(fault: &Fault, id: RequestId) -> ProblemDetails<'_> {
     let facts = fault.facts();
     let (kind, violated) = match fault {
-        Fault::LimitExceeded { policy, .. } => (QUOTA_EXCEEDED, Some([&**policy])),
+        Fault::LimitExceeded { policy, .. }
+        | Fault::QuotaExceeded { policy, .. }
+        | Fault::TooManyAtOnce { policy, shared: false } => (QUOTA_EXCEEDED, Some([&**policy])),
+        Fault::TooManyAtOnce { policy, shared: true } => (REDUCED_CAPACITY, Some([&**policy])),
         _ => ("about:blank", None),
     };
     let detail = match fault {
@@ -95,8 +101,11 @@ fn details(fault: &Fault, id: RequestId) -> ProblemDetails<'_> {
 
 fn retry_after(fault: &Fault) -> Option<Duration> {
     match fault {
-        Fault::LimitExceeded { retry_after, .. } => Some((*retry_after).max(RETRY_SOON)),
+        Fault::LimitExceeded { retry_after, .. } | Fault::QuotaExceeded { retry_after, .. } => {
+            Some((*retry_after).max(RETRY_SOON))
+        }
         Fault::Maintenance { retry_after, .. } => *retry_after,
+        Fault::TooManyAtOnce { .. } => Some(RETRY_SOON),
         Fault::BreakerOpen { left, .. } => Some((*left).max(RETRY_SOON)),
         _ if fault.facts().status == 503 && fault.facts().blame != Blame::Client => Some(RETRY_SOON),
         _ => None,

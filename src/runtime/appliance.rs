@@ -4,6 +4,8 @@
 //! Preparing does everything that can fail and touches nothing live; committing cannot fail. One change is prepared and
 //! committed at a time: the control side's owner of changes sees to that.
 
+mod counts;
+
 mod members;
 
 mod overrides;
@@ -21,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use weirgate_store::engine::CanaryRecord;
+use weirgate_store::engine::{CanaryRecord, QuotaBlock};
 use weirgate_store::model::Model;
 use weirgate_store::wire::{ConnectionInfo, EndpointOverride, HealthEvent};
 
@@ -34,6 +36,7 @@ use super::workers::Workers;
 use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
 use crate::config::snapshot::Snapshot;
+use crate::config::usages::Usages;
 use crate::listener::handover::Adopted;
 use crate::listener::socket::Transport;
 use crate::observe::Observer;
@@ -69,6 +72,8 @@ pub struct Traffic {
     pub canaries: Vec<CanaryRecord>,
     /// By upstream.
     pub learned: HashMap<String, Vec<Entry>>,
+    /// What was used of quotas.
+    pub counts: Vec<QuotaBlock>,
 }
 
 /// The running gateway.
@@ -111,7 +116,12 @@ struct ControlState {
     overrides: overrides::Overrides,
     /// Sessions from before the start; forgotten after the first model runs.
     learned: HashMap<String, Vec<Entry>>,
+    /// What was used of quotas before the start, by owner; forgotten after the first model runs.
+    counts: Arc<Counts>,
 }
+
+/// Keys and states by owner.
+type Counts = HashMap<String, Vec<(u64, u64)>>;
 
 #[derive(Clone, Copy, Debug)]
 struct Listening {
@@ -124,7 +134,15 @@ impl Gateway {
     /// Starts workers and health checks over an empty configuration.
     pub fn start(worker_count: usize, remembered: Remembered) -> std::io::Result<Arc<Self>> {
         let observer = Arc::new(Observer::new(worker_count));
-        let consumers = Consumers::new(remembered.key_secret, remembered.issued, Some(hashing::start()?));
+        let (mut usages, mut counts) = (Usages::default(), Counts::new());
+        for QuotaBlock { owner, counts: held, .. } in remembered.traffic.counts {
+            let is_consumer = held.first().is_some_and(|(_, state)| usages.restore(&owner, *state));
+            if !is_consumer {
+                counts.entry(owner).or_default().extend(held);
+            }
+        }
+        let hasher = Some(hashing::start()?);
+        let consumers = Consumers::new(remembered.key_secret, remembered.issued, hasher, usages);
         let discovery::Remembered { resolver, found, leases } = remembered.discovery;
         let mut state = ControlState {
             model: Arc::default(),
@@ -134,9 +152,17 @@ impl Gateway {
             health: remembered.health,
             overrides: overrides::Overrides::restored(remembered.overrides),
             learned: remembered.traffic.learned,
+            counts: Arc::new(counts),
         };
-        let directory = state.consumers.adopt(&Model::default(), &observer.meters, &*remembered.private_keys);
         let nothing = Arc::new(Snapshot::empty());
+        let now_s = clock::wall_ms() / 1000;
+        let directory = state.consumers.adopt(
+            &Model::default(),
+            &observer.meters,
+            &*remembered.private_keys,
+            &nothing.plans,
+            now_s,
+        );
         let shared = Arc::new(Shared::new(Arc::clone(&nothing), Arc::new(directory), Arc::clone(&observer)));
         let workers = Workers::start(worker_count, &shared)?;
         let (snapshots, seen) = watch::channel(nothing);

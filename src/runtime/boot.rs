@@ -19,7 +19,7 @@ use weirgate_store::{files, parse, text};
 
 use super::appliance::{Gateway, Remembered};
 use super::checker::Kept;
-use super::{discovery, memory};
+use super::{counting, discovery, memory};
 use crate::config::consumers::{Issued, Restored};
 use crate::control::Control;
 use crate::control::socket::ControlSocket;
@@ -69,7 +69,8 @@ impl Daemon {
             tokio::spawn(memory::keep_found(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_canaries(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_learned(Arc::clone(&gateway), store.clone())),
-            tokio::spawn(memory::keep_used(Arc::clone(&gateway), store)),
+            tokio::spawn(memory::keep_used(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(counting::keep_counts(Arc::clone(&gateway), store)),
         ];
         Ok(Self { gateway, control, serving, keeping })
     }

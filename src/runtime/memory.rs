@@ -11,6 +11,7 @@ use weirgate_store::engine::{AuditEntry, CanaryRecord, LearnedRecord, Store};
 
 use super::appliance::{Gateway, Traffic};
 use super::canary::ITSELF;
+use super::counting;
 use crate::clock;
 use crate::upstream::sticky::Sticky;
 use crate::upstream::sticky::learned::Entry;
@@ -98,7 +99,11 @@ pub(super) async fn traffic(store: &Store) -> Traffic {
         Vec::new()
     });
     let learned = learned.into_iter().map(|(name, records)| (name, records.into_iter().map(entry).collect())).collect();
-    Traffic { canaries, learned }
+    let counts = store.quotas().await.unwrap_or_else(|error| {
+        tracing::error!("what was used of quotas cannot be read, so all of them begin anew: {error}");
+        Vec::new()
+    });
+    Traffic { canaries, learned, counts }
 }
 
 /// Keeps how far canaries got, whenever one moves, for ever.
@@ -186,6 +191,7 @@ pub(super) async fn keep_traffic_now(gateway: &Gateway, store: &Store) {
         }
     }
     put_learned(gateway, store, &mut HashMap::new()).await;
+    counting::keep_counts_now(gateway, store).await;
 }
 
 /// Writes the tables that changed since `kept`, and forgets those of upstreams that have none any more.

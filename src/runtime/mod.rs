@@ -12,6 +12,8 @@ pub mod canary;
 
 pub mod checker;
 
+pub mod counting;
+
 pub mod discovery;
 
 mod hashing;

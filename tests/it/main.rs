@@ -51,6 +51,8 @@ mod passthrough;
 
 mod proxy_protocol;
 
+mod quota;
+
 mod overrides;
 
 mod mirror;

@@ -41,6 +41,7 @@ fn every_kind_is_listed_shown_set_and_deleted() {
         ("upstream", "upstreams", &["--new", &endpoints], "balance=round-robin", "round-robin"),
         ("policy", "policies", &["--new", "rate_limit={\"per\":\"ip\",\"rate\":\"5/s\"}"], "rate_limit.burst=9", "9"),
         ("route", "routes", &["--new", "match.path=/new", "upstream=shop"], "match.methods=[\"GET\"]", "GET"),
+        ("plan", "plans", &["--new", "concurrency=20"], "concurrency=30", "30"),
         ("consumer", "consumers", &["--new", "groups=[\"gold\"]"], "groups=[\"silver\"]", "silver"),
     ];
     for (kind, plural, made, change, shown) in rows {

@@ -87,7 +87,6 @@ fn what_is_not_built_is_refused_by_name() {
         ("routes.catalog.policies[0].transcode", "policies = [{ transcode"),
         ("routes.site.policies[0].cache", "policies = [{ cache"),
         ("routes.site.policies[1].compress", "policies = [{ cache"),
-        ("consumers.alice.quota", "quota "),
     ];
     for (path, line) in rows {
         let problem = problems.iter().find(|problem| problem["path"] == path);

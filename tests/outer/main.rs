@@ -29,6 +29,8 @@ mod mistakes;
 
 mod neighbours;
 
+mod quotas;
+
 mod roles;
 
 mod stop;

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use jiff::tz::TimeZone;
+use weirgate::policy::quota::{Calendar, Period, QuotaTable};
 use weirgate::policy::rate_limit::{Limiter, Rate};
 
 const STEPS: u32 = 1_000_000;
@@ -51,6 +53,33 @@ fn the_table_agrees_with_a_bucket_per_key() {
             let stranger = limiter.key(1, &random.u64(..).to_le_bytes());
             assert!(limiter.charge(stranger, quick, now).is_ok(), "step {step}");
         }
+    });
+}
+
+/// However many keys come by, the table stays as it was made, and whoever used more than they did is not forgotten.
+#[test]
+fn strangers_without_number_forget_nobody_who_works() {
+    // Ten million, where the code is fast enough for that.
+    let strangers: u64 = if cfg!(debug_assertions) { 300_000 } else { 10_000_000 };
+    super::simulate("strangers", |random| {
+        let table = QuotaTable::new("policy/q".into(), Calendar::new(Period::Day, TimeZone::UTC), 4_096, [5; 32]);
+        let limiter = Limiter::new(4_096);
+        let slow = Rate::new(1, 3_600_000_000_000, 100).expect("a sound rate");
+        let (sets, cells) = (table.sets(), limiter.cells());
+        let regulars: Vec<u64> = (0..50).map(|_| random.u64(..)).collect();
+        let moment = table.moment(1_000_000);
+        for step in 0..strangers {
+            assert!(table.charge(random.u64(..), moment, 10).is_some());
+            assert!(limiter.charge(limiter.key(0, &random.u64(..).to_le_bytes()), slow, 1 + step).is_ok());
+            if step % 100 == 0 {
+                regulars.iter().for_each(|key| _ = table.charge(*key, moment, 1_000_000_000));
+            }
+        }
+        for key in regulars {
+            assert_eq!(table.used(key, moment), strangers.div_ceil(100), "a regular was forgotten");
+        }
+        assert_eq!((table.sets(), limiter.cells()), (sets, cells));
+        assert!(table.forgotten() > strangers / 2, "they are counted: {}", table.forgotten());
     });
 }
 

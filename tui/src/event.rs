@@ -75,6 +75,12 @@ pub enum Ask {
     Keys {
         consumer: String,
     },
+    Usage {
+        consumer: String,
+    },
+    ResetUsage {
+        consumer: String,
+    },
     IssueKey {
         ticket: u64,
         consumer: String,
@@ -113,6 +119,7 @@ pub enum Answer {
     Applied(Box<wire::Applied>),
     Endpoint(Box<wire::EndpointStatus>),
     Keys(wire::KeyList),
+    Usage(wire::ConsumerUsage),
     Issued(wire::IssuedKey),
     Revoked,
     Explained(wire::ExplainReply),

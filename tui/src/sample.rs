@@ -332,6 +332,9 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
             "acme": { "groups": ["gold"], "urgency": 1, "api_keys": [{ "hash": "00", "prefix": "acme" }] },
             "alice": { "groups": ["gold", "staff"] },
         }),
+        Kind::Plan => json!({
+            "catalog": { "quotas": [{ "requests": 1_000_000, "per": "month" }], "concurrency": 20 },
+        }),
     };
     let objects = objects.as_object().unwrap().clone();
     let listed = objects.into_iter().map(|(name, object)| ListedObject { name, object });
@@ -458,6 +461,28 @@ pub(crate) fn explained() -> ExplainReply {
 }
 
 /// A console that has just been started.
+/// A consumer that has used up its day.
+pub(crate) fn usage(consumer: &str) -> ConsumerUsage {
+    let limit = |name: &str, kind, limit, left, per: &str, resets_ms| LimitUsage {
+        name: name.into(),
+        kind,
+        limit,
+        used: limit - left,
+        left,
+        per: per.into(),
+        resets_ms,
+    };
+    ConsumerUsage {
+        consumer: consumer.to_owned(),
+        plan: Some("gold".into()),
+        limits: vec![
+            limit("gold:100/s", LimitKind::RateLimit, 200, 200, "100/s", None),
+            limit("gold:day", LimitKind::Quota, 100_000, 0, "day", Some(NOW + 7_200_000)),
+            limit("gold:month", LimitKind::Quota, 1_000_000, 412_007, "month", Some(NOW + 864_000_000)),
+        ],
+    }
+}
+
 pub(crate) fn fresh(theme: Theme) -> App {
     App::new(theme, jiff::tz::TimeZone::UTC, false, NOW)
 }

@@ -12,12 +12,12 @@ use foldhash::HashMap;
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
 use super::{
-    Given, Indices, authenticate, policy_access, policy_answer as answer, policy_authorize, policy_forward_auth,
+    Given, Indices, authenticate, limit, policy_access, policy_answer as answer, policy_authorize, policy_forward_auth,
 };
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
-use crate::policy::rate_limit::{CELLS_DEFAULT, Per};
+use crate::policy::rate_limit::CELLS_DEFAULT;
 use crate::policy::{ApiKey, Edits, Policy, RateLimit};
 
 /// Cells of a limit that is written in place: it belongs to one route, of which there may be very many.
@@ -107,6 +107,8 @@ fn one(
         model::Policy::Ip(written) => Some(policy_access::ip(name, written)),
         model::Policy::Methods(written) => Some(policy_access::methods(name, written)),
         model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),
+        model::Policy::Quota(quota) => limit::quota(name, quota, path, given, problems),
+        model::Policy::Concurrency(limit) => Some(limit::concurrency(name, limit, path, given)),
         model::Policy::RequestHeaders(edits) => {
             all(problems, path, Edits::new(name, &edit_spec(edits))).map(Policy::RequestHeaders)
         }
@@ -154,12 +156,8 @@ fn rate_limit(
     let burst = policy.burst.unwrap_or(policy.rate.count);
     let rate = RateLimit::rate(u64::from(policy.rate.count), policy.rate.period, burst);
     let rate = problems.keep(path, "write a rate such as \"100/s\" and a burst of at least 1", rate)?;
-    let (per, cells) = match &policy.per {
-        LimitKey::Consumer => (Per::Consumer, cells),
-        LimitKey::Ip => (Per::Ip, cells),
-        LimitKey::Route => (Per::Route, cells.min(CELLS_PER_ROUTE)),
-        LimitKey::Header(field) => (Per::Header(field.as_bytes().into()), cells),
-    };
+    let cells = if policy.per == LimitKey::Route { cells.min(CELLS_PER_ROUTE) } else { cells };
+    let per = limit::per(&policy.per);
     let previous = given.previous.and_then(|snapshot| previous_limit(snapshot, &name));
     Some(Policy::RateLimit(RateLimit::new(name, per, rate, cells, previous)))
 }

@@ -10,11 +10,11 @@ use http::Method;
 use weirgate_store::model::{self, Model, Name, PolicyRef};
 
 use super::policy::{self, Named};
-use super::{Given, Indices, policy_answer as answer, split};
+use super::{Given, Indices, limit, policy_answer as answer, split};
 use crate::config::problems::Problems;
 use crate::config::snapshot::Route;
 use crate::observe::Metered;
-use crate::policy::Policy;
+use crate::policy::{Phase, Policy};
 use crate::route::{
     self, Conditions, DAY_MINUTES, HostPattern, MediaPattern, PathPattern, PatternError, ShareOf, Table, ValueMatch,
     Window,
@@ -28,16 +28,12 @@ pub(super) fn routes(
     problems: &mut Problems,
 ) -> Vec<Route> {
     let canaries = split::earlier(given);
+    let around = policy::Around { named, upstreams, given };
+    let sources = Sources { model, around, has_plans: limit::has_plans(model) };
     let compile = |(name, route): (&Name, &model::Route)| {
         // What is wrong with a path is told with the table.
         let path = path_pattern(&route.matches.path()).ok();
-        let policies = policies(
-            name,
-            route,
-            path.as_ref(),
-            &Sources { model, around: policy::Around { named, upstreams, given } },
-            problems,
-        );
+        let policies = policies(name, route, path.as_ref(), &sources, problems);
         let captures = path.filter(|_| policies.iter().any(Policy::holds_capture)).map(Box::new);
         Route {
             name: name.as_str().into(),
@@ -68,6 +64,8 @@ fn identity(name: &Name) -> u64 {
 struct Sources<'a> {
     model: &'a Model,
     around: policy::Around<'a>,
+    /// Whether there are plans at all.
+    has_plans: bool,
 }
 
 fn policies(
@@ -77,7 +75,7 @@ fn policies(
     sources: &Sources<'_>,
     problems: &mut Problems,
 ) -> Vec<Policy> {
-    let Sources { model, around } = *sources;
+    let Sources { model, around, has_plans } = *sources;
     let place_of = |capture: &str| pattern.and_then(|pattern| pattern.place_of(capture));
     let mut all: Vec<Policy> = Vec::with_capacity(route.policies.len());
     for (at, reference) in route.policies.iter().enumerate() {
@@ -102,6 +100,10 @@ fn policies(
             }
         };
         all.extend(compiled);
+    }
+    // A plan counts wherever somebody finds out who calls.
+    if has_plans && all.iter().any(|policy| policy.phase() == Phase::Authenticate) {
+        all.push(Policy::Plan);
     }
     crate::policy::sort(&mut all);
     all

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control API: every operation in one list, and the router made from it.
 //!
-//! `objects`, `canary`, `connections`, `edits`, `keys`, `verdicts`, `state`, `endpoints` and `events` hold the handlers by
-//! subject;
+//! `objects`, `canary`, `connections`, `edits`, `keys`, `usage`, `verdicts`, `state`, `endpoints` and `events` hold the
+//! handlers by subject;
 //! `operation` guards each; `openapi` describes the same list. Whatever goes wrong, also in a path or a body, is answered
 //! as problem JSON.
 
@@ -31,6 +31,8 @@ mod operation;
 
 mod state;
 
+mod usage;
+
 mod verdicts;
 
 use std::sync::Arc;
@@ -56,6 +58,7 @@ fn operations() -> Vec<Operation> {
     all.extend(objects::operations());
     all.extend(canary::operations());
     all.extend(keys::operations());
+    all.extend(usage::operations());
     all.extend(verdicts::operations());
     all.extend(edits::operations());
     all.extend(events::operations());

@@ -54,14 +54,14 @@ impl Rate {
     }
 
     /// The TAT after one more request, or how long to wait for it.
-    pub(super) fn charge(self, tat_ns: u64, now_ns: u64) -> Result<u64, u64> {
+    pub(in crate::policy) fn charge(self, tat_ns: u64, now_ns: u64) -> Result<u64, u64> {
         let new = tat_ns.max(now_ns).saturating_add(self.step_ns);
         let ahead = new - now_ns;
         if ahead > self.span_ns() { Err(ahead - self.span_ns()) } else { Ok(new) }
     }
 
     /// What is left at this TAT.
-    pub(super) fn left(self, tat_ns: u64, now_ns: u64) -> Left {
+    pub(in crate::policy) fn left(self, tat_ns: u64, now_ns: u64) -> Left {
         let reset_ns = tat_ns.saturating_sub(now_ns);
         let requests = self.span_ns().saturating_sub(reset_ns) / self.step_ns;
         Left { requests: u32::try_from(requests).unwrap_or(u32::MAX), reset_ns }
@@ -84,6 +84,19 @@ mod tests {
             got.push(outcome.map(|_| rate.left(tat, now).requests).map_err(|wait| wait / 1_000_000));
         }
         assert_eq!(got, [Ok(2), Ok(1), Ok(0), Err(100), Err(50), Ok(0), Err(100), Ok(2), Ok(1)]);
+    }
+
+    /// Asking twice as often as allowed gets every second request, from the first refusal on.
+    #[test]
+    fn a_refused_client_at_a_steady_pace_recovers_at_once() {
+        let rate = Rate::new(10, SECOND, 1).unwrap();
+        let (mut tat, mut got) = (0, Vec::new());
+        for now in (0..40).map(|step| step * SECOND / 20) {
+            let outcome = rate.charge(tat, now);
+            tat = outcome.unwrap_or(tat);
+            got.push(outcome.is_ok());
+        }
+        assert_eq!(got, [true, false].repeat(20));
     }
 
     #[test]

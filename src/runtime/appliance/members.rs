@@ -75,6 +75,9 @@ impl Gateway {
             sticky_secret: &self.sticky_secret,
             learned: &learned,
             canary: &|_, _| None,
+            counts: &|_| Vec::new(),
+            consumers: 0,
+            now_s: clock::wall_ms() / 1000,
         };
         let Some(at) = next.upstreams.iter().position(|upstream| upstream.name == *name) else { return };
         let (Some(place), Some(upstream)) = (next.upstreams.get_mut(at), compile_upstream(model, name, &given)) else {

@@ -34,9 +34,9 @@ impl Gateway {
     /// Everything that is wrong with it.
     pub fn prepare(self: &Arc<Self>, model: Arc<Model>, revision: u64) -> Result<Ready, Vec<Problem>> {
         let running = self.shared.snapshot();
-        let (health, learned) = {
+        let (health, learned, counts) = {
             let state = self.state();
-            (state.health.clone(), state.learned.clone())
+            (state.health.clone(), state.learned.clone(), Arc::clone(&state.counts))
         };
         let given = Given {
             meters: &self.observer.meters,
@@ -50,6 +50,9 @@ impl Gateway {
             learned: &|upstream| learned.get(upstream).cloned().unwrap_or_default(),
             canary: &|route, plan| self.canaries.reached(route, plan),
             found: &|upstream, source| self.discovered().found(upstream, source),
+            counts: &|owner| counts.get(owner).cloned().unwrap_or_default(),
+            consumers: model.consumers.len(),
+            now_s: clock::wall_ms() / 1000,
         };
         let compiled = compile(&model, revision, &given);
         let reserved = self.reserve(&model);
@@ -167,8 +170,10 @@ impl Gateway {
             state.overrides.apply(&snapshot.upstreams);
             state.health.clear();
             state.learned.clear();
+            state.counts = Arc::default();
             state.model = Arc::clone(model);
-            state.consumers.adopt(model, &self.observer.meters, &*self.private_keys)
+            let now_s = clock::wall_ms() / 1000;
+            state.consumers.adopt(model, &self.observer.meters, &*self.private_keys, &snapshot.plans, now_s)
         };
         self.shared.set_directory(Arc::new(directory));
         self.canaries.adopt(&snapshot, clock::wall_ms());

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model};
 use weirgate_store::wire::{
-    CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, FlushRequest,
-    Problem,
+    CanaryVerb, ConnectionInfo, ConsumerUsage, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
+    FlushRequest, Problem,
 };
 
 use super::{Gateway, Ready};
@@ -99,6 +99,14 @@ impl Appliance for Gateway {
 
     fn move_canary(&self, route: &str, verb: CanaryVerb, author: &str) -> Result<CanaryRecord, String> {
         self.canaries.ask(route, verb, author, clock::wall_ms())
+    }
+
+    fn usage(&self, consumer: &str) -> Option<ConsumerUsage> {
+        Self::usage(self, consumer)
+    }
+
+    fn reset_usage(&self, consumer: &str) -> bool {
+        Self::reset_usage(self, consumer)
     }
 
     fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64> {

@@ -66,6 +66,8 @@ pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
         Policy::Deprecation(found) => deprecation::deprecation(findings, &format!("{path}.deprecation"), found),
         Policy::Maintenance(found) => answer::maintenance(findings, &format!("{path}.maintenance"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
+        Policy::Quota(found) => super::limit::quota_policy(findings, &format!("{path}.quota"), found),
+        Policy::Concurrency(found) => super::limit::concurrency(findings, &format!("{path}.concurrency"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),
         Policy::ReplyHeaders(found) => edits(findings, &format!("{path}.reply_headers"), found),
         Policy::Redirect(found) => answer::redirect(findings, &format!("{path}.redirect"), found),

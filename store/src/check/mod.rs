@@ -27,6 +27,8 @@ mod health;
 
 mod identity;
 
+mod limit;
+
 mod listen;
 
 mod overload;
@@ -88,6 +90,7 @@ pub fn check_declared(model: &Model, declared: &Declared) -> Report {
     upstream::check(&mut findings);
     overload::check(&mut findings);
     gate::check(&mut findings);
+    limit::check(&mut findings);
     route::check(&mut findings);
     findings.unused();
     findings.report
@@ -133,6 +136,7 @@ impl Findings<'_> {
             Kind::Upstream => model.upstreams.contains_key(text),
             Kind::Policy => model.policies.contains_key(text),
             Kind::Route => model.routes.contains_key(text),
+            Kind::Plan => model.plans.contains_key(text),
             Kind::Consumer => model.consumers.contains_key(text),
         };
         let full = self.report.problems.len() >= PROBLEMS_MAX;
@@ -160,7 +164,14 @@ impl Findings<'_> {
             .chain(named_methods(model))
             .map(Name::as_str)
             .collect();
-        for (kind, used) in [(Kind::Certificate, certificates), (Kind::Upstream, upstreams), (Kind::Policy, policies)] {
+        let plans = limit::used_plans(model);
+        let used = [
+            (Kind::Certificate, certificates),
+            (Kind::Upstream, upstreams),
+            (Kind::Policy, policies),
+            (Kind::Plan, plans),
+        ];
+        for (kind, used) in used {
             for name in model.names(kind).into_iter().filter(|name| !used.contains(name)) {
                 let path = format!("{}.{}", kind.plural(), quoted(name));
                 let message = format!("nothing uses the {} \"{name}\"", kind.singular());

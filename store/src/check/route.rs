@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::spelling::{host_fault, is_token, path_fault, regex, template_fault};
-use super::{Findings, answer, gate, split};
+use super::{Findings, answer, gate, limit, split};
 use crate::model::{
     self, GrpcMatch, Kind, LimitKey, Match, Model, Name, PathPattern, Policy, PolicyRef, Route, TimeWindow,
     UpstreamProtocol, ValueMatch,
@@ -243,7 +243,7 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
         findings.warn(ProblemCode::Conflict, path, message, help);
     }
     for (index, policy) in resolved {
-        let anonymous = matches!(policy, Policy::RateLimit(limit) if limit.per == LimitKey::Consumer) && !keyed;
+        let anonymous = limit::counted_by(policy) == Some(&LimitKey::Consumer) && !keyed;
         if anonymous {
             let path = at(name, &format!("policies[{index}]"));
             let message = "this counts by consumer, and no policy of the route finds out which one calls";

@@ -27,6 +27,8 @@ mod memory;
 
 mod password;
 
+mod quota;
+
 mod record;
 
 mod recover;
@@ -49,6 +51,7 @@ pub use key::{KEYS_LISTED_MAX, Rotated};
 pub use keyring::Keyring;
 pub use lock::Held;
 pub use password::{PASSWORDS_NEW_MAX, hash_password};
+pub use quota::QuotaBlock;
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
 pub use timeline::TIMELINE_EVENTS_MAX;
@@ -83,10 +86,12 @@ enum Tree {
     Learned,
     /// How the hash of a key begins to when it was used last.
     Used,
+    /// Owner and block to what is used of quotas.
+    Quotas,
 }
 
 impl Tree {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -100,6 +105,7 @@ impl Tree {
         Self::Canaries,
         Self::Learned,
         Self::Used,
+        Self::Quotas,
     ];
 
     fn name(self) -> &'static str {
@@ -117,6 +123,7 @@ impl Tree {
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
             Self::Used => "used@1",
+            Self::Quotas => "quotas@1",
         }
     }
 }

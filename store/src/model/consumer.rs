@@ -7,6 +7,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Name, Quota};
+
 /// Who may call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -28,6 +30,12 @@ pub struct Consumer {
     /// How much its requests wait when an upstream has a queue: 0 goes first, 7 last; that of the route if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urgency: Option<u8>,
+    /// What it may do, on all routes together; the plan named `default` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Name>,
+    /// A quota of its own, in place of that of its plan for the same period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 /// A user and its password: `password` when it is first written, `hash` ever after.

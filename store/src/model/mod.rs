@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an operator writes: six kinds of named objects. The field names here are the ones in the file, the API, the
+//! What an operator writes: seven kinds of named objects. The field names here are the ones in the file, the API, the
 //! console and the docs.
 //!
 //! These are plain records: serde reads and writes them, `parse` finds all mistakes of a text at once, `check` the
@@ -18,6 +18,8 @@ mod object;
 mod or_true;
 
 pub mod password;
+
+mod plan;
 
 mod policy;
 
@@ -40,12 +42,13 @@ pub use date::Date;
 pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
 pub use password::PasswordHash;
+pub use plan::{PLAN_DEFAULT, Plan, PlanRate};
 pub use policy::{
     AccessRule, AnonymousOn, ApiKeyPolicy, AuthFailure, AuthenticatePolicy, AuthorizePolicy, BasicPolicy, BotsPolicy,
-    CorsPolicy, DeprecationPolicy, FieldEdits, ForwardAuthPolicy, Frame, Hsts, HttpSignaturePolicy, IpPolicy, LimitKey,
-    MaintenancePolicy, MethodsPolicy, MtlsPolicy, Policy, PolicyRef, QueryEdits, RESERVED_FIELDS, RateLimitPolicy,
-    RedirectPolicy, ReplyPolicy, RequestIdPolicy, RewritePolicy, SecurityHeadersPolicy, SetTest, TraceFrom,
-    TracePolicy, VerdictCache, VerdictKey,
+    ConcurrencyPolicy, CorsPolicy, DeprecationPolicy, FieldEdits, ForwardAuthPolicy, Frame, Hsts, HttpSignaturePolicy,
+    IpPolicy, LimitKey, MaintenancePolicy, MethodsPolicy, MtlsPolicy, Period, Policy, PolicyRef, QueryEdits, Quota,
+    QuotaPolicy, RESERVED_FIELDS, RateLimitPolicy, RedirectPolicy, ReplyPolicy, RequestIdPolicy, RewritePolicy,
+    SecurityHeadersPolicy, SetTest, TraceFrom, TracePolicy, VerdictCache, VerdictKey,
 };
 pub use route::{
     Canary, GrpcMatch, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX,
@@ -75,10 +78,12 @@ pub struct Model {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub routes: BTreeMap<Name, Route>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub plans: BTreeMap<Name, Plan>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub consumers: BTreeMap<Name, Consumer>,
 }
 
-/// The six kinds of objects.
+/// The seven kinds of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -87,13 +92,14 @@ pub enum Kind {
     Upstream,
     Policy,
     Route,
+    Plan,
     Consumer,
 }
 
 impl Kind {
     /// All kinds in the order of the file.
-    pub const ALL: [Self; 6] =
-        [Self::Listener, Self::Certificate, Self::Upstream, Self::Policy, Self::Route, Self::Consumer];
+    pub const ALL: [Self; 7] =
+        [Self::Listener, Self::Certificate, Self::Upstream, Self::Policy, Self::Route, Self::Plan, Self::Consumer];
 
     /// The name of one, as in `weirgate route show`.
     pub fn singular(self) -> &'static str {
@@ -103,6 +109,7 @@ impl Kind {
             Self::Upstream => "upstream",
             Self::Policy => "policy",
             Self::Route => "route",
+            Self::Plan => "plan",
             Self::Consumer => "consumer",
         }
     }
@@ -115,6 +122,7 @@ impl Kind {
             Self::Upstream => "upstreams",
             Self::Policy => "policies",
             Self::Route => "routes",
+            Self::Plan => "plans",
             Self::Consumer => "consumers",
         }
     }

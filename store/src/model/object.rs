@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::{Certificate, Consumer, Kind, Listener, Model, Name, Policy, Route, Upstream};
+use super::{Certificate, Consumer, Kind, Listener, Model, Name, Plan, Policy, Route, Upstream};
 
-/// One object of one of the six kinds.
+/// One object of one of the seven kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Object {
     Listener(Listener),
@@ -14,6 +14,7 @@ pub enum Object {
     Upstream(Box<Upstream>),
     Policy(Policy),
     Route(Box<Route>),
+    Plan(Plan),
     Consumer(Consumer),
 }
 
@@ -25,6 +26,7 @@ impl Object {
             Self::Upstream(_) => Kind::Upstream,
             Self::Policy(_) => Kind::Policy,
             Self::Route(_) => Kind::Route,
+            Self::Plan(_) => Kind::Plan,
             Self::Consumer(_) => Kind::Consumer,
         }
     }
@@ -37,6 +39,7 @@ impl Object {
             Self::Upstream(object) => drop(model.upstreams.insert(name, *object)),
             Self::Policy(object) => drop(model.policies.insert(name, object)),
             Self::Route(object) => drop(model.routes.insert(name, *object)),
+            Self::Plan(object) => drop(model.plans.insert(name, object)),
             Self::Consumer(object) => drop(model.consumers.insert(name, object)),
         }
     }
@@ -54,6 +57,7 @@ impl Model {
             Kind::Upstream => json(self.upstreams.get(name)),
             Kind::Policy => json(self.policies.get(name)),
             Kind::Route => json(self.routes.get(name)),
+            Kind::Plan => json(self.plans.get(name)),
             Kind::Consumer => json(self.consumers.get(name)),
         }
     }
@@ -66,6 +70,7 @@ impl Model {
             Kind::Upstream => self.upstreams.keys().map(Name::as_str).collect(),
             Kind::Policy => self.policies.keys().map(Name::as_str).collect(),
             Kind::Route => self.routes.keys().map(Name::as_str).collect(),
+            Kind::Plan => self.plans.keys().map(Name::as_str).collect(),
             Kind::Consumer => self.consumers.keys().map(Name::as_str).collect(),
         }
     }
@@ -78,6 +83,7 @@ impl Model {
             Kind::Upstream => self.upstreams.remove(name).is_some(),
             Kind::Policy => self.policies.remove(name).is_some(),
             Kind::Route => self.routes.remove(name).is_some(),
+            Kind::Plan => self.plans.remove(name).is_some(),
             Kind::Consumer => self.consumers.remove(name).is_some(),
         }
     }

@@ -46,6 +46,8 @@ const STAND_INS: &[(&str, &str)] = &[
     ("key", "\"site.key\""),
     ("per", "\"consumer\""),
     ("rate", "\"100/s\""),
+    ("requests", "1000000"),
+    ("max", "100"),
     ("path", "\"/healthz\""),
     ("to", "\"https://{host}{path}\""),
     ("origins", "[\"https://app.example.com\"]"),
@@ -59,6 +61,7 @@ pub(super) fn read(kind: Kind, root: &Place, value: Value, known: Vec<Mistake>) 
         Kind::Upstream => typed(kind, root, value, known, |upstream| Object::Upstream(Box::new(upstream))),
         Kind::Policy => typed(kind, root, value, known, Object::Policy),
         Kind::Route => typed(kind, root, value, known, |route| Object::Route(Box::new(route))),
+        Kind::Plan => typed(kind, root, value, known, Object::Plan),
         Kind::Consumer => typed(kind, root, value, known, Object::Consumer),
     }
 }
@@ -261,7 +264,9 @@ impl Mender<'_> {
 
     fn put_in(&mut self, parent: &Place, original: &Place) -> bool {
         let Some(Step::Key(key)) = original.0.last() else { return false };
-        let Some(stand_in) = stand_in(key).and_then(|text| serde_json::from_str(text).ok()) else { return false };
+        let Some(stand_in) = stand_in(parent, key).and_then(|text| serde_json::from_str(text).ok()) else {
+            return false;
+        };
         let steps = self.inner(parent).to_vec();
         match self.at_mut(&steps) {
             Some(Value::Object(members)) => members.insert(key.clone(), stand_in).is_none(),
@@ -277,14 +282,19 @@ fn sibling(gone: &Place, parent: &Place) -> Option<usize> {
     }
 }
 
-fn stand_in(key: &str) -> Option<&'static str> {
+/// What may stand at a place. In a quota `per` is a period, elsewhere what is counted by.
+fn stand_in(around: &Place, key: &str) -> Option<&'static str> {
+    let in_quota = around.0.iter().any(|step| matches!(step, Step::Key(key) if key == "quota" || key == "quotas"));
+    if key == "per" && in_quota {
+        return Some("\"month\"");
+    }
     STAND_INS.iter().find(|(name, _)| *name == key).map(|(_, text)| *text)
 }
 
 /// Serde's sentence as one of ours. `place` is where it stopped, `value` what stands there.
 fn describe(sentence: &str, place: Place, value: Option<&Value>) -> Mistake {
     if let Some(name) = between(sentence, "missing field `", "`") {
-        let help = stand_in(name).map(|text| format!("write {name} = {text}"));
+        let help = stand_in(&place, name).map(|text| format!("write {name} = {text}"));
         let message = format!("\"{name}\" is missing");
         return Mistake {
             code: ProblemCode::MissingField,

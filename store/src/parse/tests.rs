@@ -142,8 +142,8 @@ fn what_is_not_built_yet_is_refused_by_name() {
             &[(NotSupported, "upstreams.u.endpoints[0].address", 2)],
         ),
         (
-            "[policies.p]\njwt = {}\n[consumers.c]\nquota = {}\n",
-            &[(NotSupported, "policies.p.jwt", 2), (NotSupported, "consumers.c.quota", 4)],
+            "[policies.p]\njwt = {}\n[consumers.c]\njwt = {}\n",
+            &[(NotSupported, "policies.p.jwt", 2), (NotSupported, "consumers.c.jwt", 4)],
         ),
         (
             "[routes.a]\nupstream = \"u\"\ntimeouts = {}\npolicies = [\"p\"]\n[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n",
@@ -168,7 +168,6 @@ fn the_example_is_refused_only_for_what_is_not_built() {
         "routes.catalog.policies[0].transcode",
         "routes.site.policies[0].cache",
         "routes.site.policies[1].compress",
-        "consumers.alice.quota",
     ];
     assert_eq!(paths, want);
     assert!(problems.iter().all(|p| p.message.contains("not supported yet") && p.line.is_some()));

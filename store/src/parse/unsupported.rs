@@ -35,7 +35,6 @@ const ROWS: &[Row] = &[
     ),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
-    Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
     Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
 ];
 
@@ -46,7 +45,6 @@ const POLICIES_LATER: &[&str] = &[
     "cache",
     "compose",
     "compress",
-    "concurrency",
     "decompress",
     "hmac",
     "idempotency",
@@ -55,7 +53,6 @@ const POLICIES_LATER: &[&str] = &[
     "mock",
     "oauth2",
     "oidc",
-    "quota",
     "transcode",
     "transform",
     "validate",
@@ -70,6 +67,7 @@ const POLICIES_NOW: &[&str] = &[
     "authorize",
     "basic",
     "bots",
+    "concurrency",
     "cors",
     "deprecation",
     "forward_auth",
@@ -78,6 +76,7 @@ const POLICIES_NOW: &[&str] = &[
     "maintenance",
     "methods",
     "mtls",
+    "quota",
     "rate_limit",
     "redirect",
     "reply",
@@ -139,7 +138,7 @@ pub(super) fn policies<'v>(kind: Kind, object: &'v Value, root: &Place) -> Vec<(
             };
             list.iter().enumerate().map(|(index, policy)| (policy, place(index))).collect()
         }
-        Kind::Listener | Kind::Certificate | Kind::Upstream | Kind::Consumer => Vec::new(),
+        Kind::Listener | Kind::Certificate | Kind::Upstream | Kind::Plan | Kind::Consumer => Vec::new(),
     }
 }
 

@@ -20,7 +20,7 @@ const OBJECT_BYTES: usize = 160;
 
 /// The whole model as TOML.
 pub fn to_toml(model: &Model) -> String {
-    let Model { listeners, certificates, upstreams, policies, routes, consumers } = model;
+    let Model { listeners, certificates, upstreams, policies, routes, plans, consumers } = model;
     let objects = routes.len() + upstreams.len() + policies.len() + consumers.len();
     let mut out = String::with_capacity(objects.saturating_mul(OBJECT_BYTES) + 1024);
     collection(&mut out, Kind::Listener, listeners);
@@ -28,6 +28,7 @@ pub fn to_toml(model: &Model) -> String {
     collection(&mut out, Kind::Upstream, upstreams);
     collection(&mut out, Kind::Policy, policies);
     collection(&mut out, Kind::Route, routes);
+    collection(&mut out, Kind::Plan, plans);
     collection(&mut out, Kind::Consumer, consumers);
     out
 }
@@ -47,6 +48,7 @@ pub fn object_to_toml(model: &Model, kind: Kind, name: &str) -> String {
         Kind::Upstream => one(kind, &model.upstreams, name),
         Kind::Policy => one(kind, &model.policies, name),
         Kind::Route => one(kind, &model.routes, name),
+        Kind::Plan => one(kind, &model.plans, name),
         Kind::Consumer => one(kind, &model.consumers, name),
     }
 }

@@ -264,6 +264,22 @@ fn choice() -> impl Strategy<Value = (Balance, Hash, Option<Zone>)> {
     (balance, hash, option::of(zone))
 }
 
+fn quota() -> impl Strategy<Value = Quota> {
+    let periods = proptest::sample::select(Period::ALL.to_vec());
+    (0..=i64::MAX.unsigned_abs(), periods, option::of(text())).prop_map(|(requests, per, timezone)| Quota {
+        requests,
+        per,
+        timezone,
+    })
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let rate = (1..u32::MAX, option::of(any::<u32>()))
+        .prop_map(|(count, burst)| PlanRate { rate: Rate { count, period: Duration::from_secs(60) }, burst });
+    (vec(rate, 0..3), vec(quota(), 0..3), option::of(any::<u32>()))
+        .prop_map(|(rate_limits, quotas, concurrency)| Plan { rate_limits, quotas, concurrency })
+}
+
 fn side() -> impl Strategy<Value = Side> {
     (name(), 0..100_u32).prop_map(|(upstream, weight)| Side { upstream, weight })
 }
@@ -393,14 +409,17 @@ fn consumer() -> impl Strategy<Value = Consumer> {
     let signing = (text(), algorithm, option::of(text()), option::of(text()))
         .prop_map(|(id, algorithm, secret, public_key)| SigningKey { id, algorithm, secret, public_key });
     let proofs = (vec(key, 0..3), vec(password, 0..3), vec(certificate, 0..3), vec(signing, 0..3));
-    (vec(text(), 0..3), proofs, option::of(any::<u8>())).prop_map(
-        |(groups, (api_keys, basic, certificates, signing_keys), urgency)| Consumer {
+    let known = (vec(text(), 0..3), proofs, option::of(any::<u8>()));
+    (known, option::of(name()), option::of(quota())).prop_map(
+        |((groups, (api_keys, basic, certificates, signing_keys), urgency), plan, quota)| Consumer {
             signing_keys,
             basic,
             certificates,
             groups,
             api_keys,
             urgency,
+            plan,
+            quota,
         },
     )
 }
@@ -414,14 +433,16 @@ pub(crate) fn model() -> impl Strategy<Value = Model> {
         btree_map(name(), upstream().boxed(), 0..3),
         btree_map(name(), policy(), 0..3),
         btree_map(name(), route().boxed(), 0..4),
+        btree_map(name(), plan(), 0..3),
         btree_map(name(), consumer(), 0..3),
     )
-        .prop_map(|(listeners, certificates, upstreams, policies, routes, consumers)| Model {
+        .prop_map(|(listeners, certificates, upstreams, policies, routes, plans, consumers)| Model {
             listeners,
             certificates,
             upstreams,
             policies,
             routes,
+            plans,
             consumers,
         })
 }

@@ -2,7 +2,7 @@
 //! What the daemon and the terminal say to each other over the control socket, as JSON.
 //!
 //! `problem` is what is wrong with a configuration, `change` how it is edited, `status` what runs now, `traffic` what
-//! flows, `explain` why. The control API and the console both use exactly these types; `/v1/openapi.json` is made
+//! flows, `usage` what is left of limits, `explain` why. The control API and the console both use exactly these types; `/v1/openapi.json` is made
 //! from them.
 
 /// The field by which a caller says through what it came: `console` or `cli`; anything else is the API.
@@ -18,6 +18,8 @@ mod status;
 
 mod traffic;
 
+mod usage;
+
 mod verdicts;
 
 pub use change::{
@@ -32,4 +34,5 @@ pub use status::{
     StoreStatus, UpstreamStatus,
 };
 pub use traffic::{Event, ExchangeRecord, Frame, LatencyHistogram, Rates, TimelineStep};
+pub use usage::{ConsumerUsage, LimitKind, LimitUsage};
 pub use verdicts::{FlushReply, FlushRequest};

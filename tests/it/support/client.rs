@@ -73,6 +73,14 @@ impl Client {
         self.stream.local_addr().expect("it is connected").port()
     }
 
+    /// Whether some of a reply is there.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a TCP socket");
+        let seen = self.stream.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+        self.stream.set_nonblocking(false).expect("a TCP socket");
+        seen
+    }
+
     /// Says that nothing more will come.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).expect("it was open");

@@ -75,6 +75,17 @@ impl Running {
     /// Starts a gateway that knows something from before, or is set up otherwise.
     #[track_caller]
     pub(crate) fn remembering(toml: &str, set: impl FnOnce(&mut Remembered)) -> Self {
+        Self::made(WORKERS, toml, set)
+    }
+
+    /// Starts a gateway with so many workers.
+    #[track_caller]
+    pub(crate) fn with_workers(workers: usize, toml: &str) -> Self {
+        Self::made(workers, toml, |_| {})
+    }
+
+    #[track_caller]
+    fn made(workers: usize, toml: &str, set: impl FnOnce(&mut Remembered)) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let mut remembered = Remembered {
             sockets: Adopted::default(),
@@ -87,7 +98,7 @@ impl Running {
             traffic: Traffic::default(),
         };
         set(&mut remembered);
-        let gateway = runtime.block_on(async { Gateway::start(WORKERS, remembered) }).expect("workers start");
+        let gateway = runtime.block_on(async { Gateway::start(workers, remembered) }).expect("workers start");
         let running = Self { runtime, gateway, revision: AtomicU64::new(0) };
         running.apply(toml);
         running

@@ -167,6 +167,7 @@ fn contents(model: &Model) -> String {
         (model.upstreams.len(), "upstream", "upstreams"),
         (model.policies.len(), "policy", "policies"),
         (model.routes.len(), "route", "routes"),
+        (model.plans.len(), "plan", "plans"),
         (model.consumers.len(), "consumer", "consumers"),
     ];
     let shown = counts.iter().filter(|(n, ..)| *n > 0);

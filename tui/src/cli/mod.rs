@@ -46,6 +46,8 @@ mod timeline;
 
 mod traffic;
 
+mod usage;
+
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
@@ -99,17 +101,21 @@ async fn run(t: &mut Terminal<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Upstream(args) => object::run(t, Kind::Upstream, args.verb.as_ref()).await,
         Verb::Policy(args) => object::run(t, Kind::Policy, args.verb.as_ref()).await,
         Verb::Route(args) => object::run(t, Kind::Route, args.verb.as_ref()).await,
+        Verb::Plan(args) => object::run(t, Kind::Plan, args.verb.as_ref()).await,
         Verb::Consumer(args) => object::run(t, Kind::Consumer, args.verb.as_ref()).await,
         Verb::Endpoint(verb) => endpoint::run(t, verb).await,
         Verb::Connections(args) => connection::run(t, args).await,
         Verb::Canary(args) => canary::canary(t, args).await,
         Verb::Flush(args) => flush::flush(t, args).await,
+        Verb::Usage(args) => usage::run(t, args).await,
         Verb::Key { verb } => key::run(t, verb).await,
-        Verb::Metrics => {
-            let text = t.client.text("/v1/metrics").await?;
-            t.verbatim(&text)
-        }
+        Verb::Metrics => metrics(t).await,
     }
+}
+
+async fn metrics(t: &mut Terminal<'_>) -> Result<(), Failure> {
+    let text = t.client.text("/v1/metrics").await?;
+    t.verbatim(&text)
 }
 
 /// Says what went wrong, if anything did, and turns it into an exit code.

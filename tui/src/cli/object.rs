@@ -63,7 +63,8 @@ fn columns(kind: Kind) -> &'static [(&'static str, &'static str)] {
             ("POLICIES", "/policies"),
             ("UPSTREAM", "/upstream"),
         ],
-        Kind::Consumer => &[("GROUPS", "/groups"), ("KEYS IN FILE", "/api_keys")],
+        Kind::Plan => &[("RATES", "/rate_limits"), ("QUOTAS", "/quotas"), ("AT ONCE", "/concurrency")],
+        Kind::Consumer => &[("GROUPS", "/groups"), ("PLAN", "/plan"), ("KEYS IN FILE", "/api_keys")],
     }
 }
 

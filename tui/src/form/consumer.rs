@@ -25,6 +25,23 @@ const CONSUMER: &[Doc] = &[
     .unit("0 to 7")
     .default("empty: that of the route")
     .example("1"),
+    Doc::new("plan", "plan", Entry::Name(Kind::Plan), "What it may do on all routes together.")
+        .default("empty: the plan named default, if there is one"),
+    Doc::new(
+        "quota",
+        "own quota",
+        Entry::Switch,
+        "A quota of its own, in place of that of its plan for the same period.",
+    )
+    .default("off"),
+    Doc::new("quota.requests", "requests", Entry::Whole, "Requests in a period.").example("1000000").required(),
+    Doc::new("quota.per", "per", Entry::Text, "The period, from its beginning by the calendar.")
+        .unit("minute, hour, day or month")
+        .example("month")
+        .required(),
+    Doc::new("quota.timezone", "time zone", Entry::Text, "Where the calendar hangs.")
+        .default("empty: UTC")
+        .example("Europe/Berlin"),
 ];
 
 pub fn new_consumer(live: &Live) -> Form {

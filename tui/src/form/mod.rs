@@ -18,6 +18,8 @@ mod key;
 
 mod listener;
 
+mod plan;
+
 mod problems;
 
 mod route;
@@ -39,6 +41,7 @@ pub(crate) use json::visible as shown;
 pub use key::{expires as key_expires, issue_key};
 pub(crate) use listener::listener_settings;
 pub use listener::{edit_listener, new_listener};
+pub use plan::{edit_plan, new_plan};
 pub use route::{edit_route, new_route};
 pub(crate) use route::{path_of, policies_of};
 pub use section::{Body, Row, Rows, Section, SectionDoc};

@@ -44,6 +44,7 @@ pub enum Verb {
     Weight,
     Issue,
     Revoke,
+    ResetUsage,
     Rollback,
     Pause,
     Traffic,

@@ -165,7 +165,7 @@ pub(super) const TIMELINE: &[Binding] = &[FILTER, SORT, REVERSE, COPY];
 
 pub(super) const CONSUMERS: &[Binding] = &[
     OPEN,
-    write(&[ch('e')], Verb::Edit, "edit", "edit groups and urgency of this consumer"),
+    write(&[ch('e')], Verb::Edit, "edit", "edit groups, plan and quota of this consumer"),
     write(&[ch('i')], Verb::Issue, "issue key", "make a new key for this consumer"),
     write(&[ch('n')], Verb::New, "new", "make a new consumer"),
     write(&[ch('D')], Verb::Delete, "delete", "remove this consumer, after showing what that changes"),
@@ -179,7 +179,8 @@ pub(super) const CONSUMERS: &[Binding] = &[
 pub(super) const CONSUMER: &[Binding] = &[
     write(&[ch('i')], Verb::Issue, "issue key", "make a new key; its secret is shown once"),
     write(&[ch('x')], Verb::Revoke, "revoke", "revoke the key under the cursor, for ever"),
-    write(&[ch('e')], Verb::Edit, "edit", "edit groups and urgency of this consumer"),
+    write(&[ch('z')], Verb::ResetUsage, "reset usage", "forget what this consumer has used of its plan and quotas"),
+    write(&[ch('e')], Verb::Edit, "edit", "edit groups, plan and quota of this consumer"),
     TRAFFIC,
     SORT,
     REVERSE,

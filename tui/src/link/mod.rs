@@ -192,6 +192,10 @@ async fn answer(client: &Client, ask: &Ask) -> Result<Answer, ClientError> {
             Answer::Endpoint(client.send(Method::PUT, &path, Some(request)).await?)
         }
         Ask::Keys { consumer } => Answer::Keys(client.get::<KeyList>(&keys(consumer)).await?),
+        Ask::Usage { consumer } => Answer::Usage(client.get(&usage(consumer)).await?),
+        Ask::ResetUsage { consumer } => {
+            Answer::Usage(client.send::<_, ()>(Method::DELETE, &usage(consumer), None).await?)
+        }
         Ask::IssueKey { consumer, comment, expires, .. } => {
             let mut body = json!({ "comment": comment });
             if let (Some(expires), Some(map)) = (expires, body.as_object_mut()) {
@@ -232,6 +236,10 @@ fn connections(listener: Option<&str>, upstream: Option<&str>) -> String {
         query if query.is_empty() => "/v1/connections".to_owned(),
         query => format!("/v1/connections?{query}"),
     }
+}
+
+fn usage(consumer: &str) -> String {
+    format!("/v1/consumers/{}/usage", segment(consumer))
 }
 
 fn keys(consumer: &str) -> String {

@@ -3,7 +3,7 @@
 //! written where the model reads it, and its example is one that the model takes.
 
 use serde_json::{Value as Json, json};
-use weirgate_store::model::{Consumer, Kind, Listener, Route, Upstream};
+use weirgate_store::model::{Consumer, Kind, Listener, Plan, Route, Upstream};
 use weirgate_store::wire::Edit;
 
 use super::press;
@@ -21,6 +21,7 @@ fn new_form(app: &App, kind: Kind) -> Form {
         Kind::Route => form::new_route(&app.live),
         Kind::Listener => form::new_listener(&app.live),
         Kind::Consumer => form::new_consumer(&app.live),
+        Kind::Plan => form::new_plan(&app.live),
         _ => form::new_upstream(&app.live),
     }
 }
@@ -89,6 +90,7 @@ fn parse(kind: Kind, object: &Json) -> Result<(), String> {
         Kind::Route => serde_json::from_value::<Route>(text).map(drop),
         Kind::Listener => serde_json::from_value::<Listener>(text).map(drop),
         Kind::Consumer => serde_json::from_value::<Consumer>(text).map(drop),
+        Kind::Plan => serde_json::from_value::<Plan>(text).map(drop),
         _ => serde_json::from_value::<Upstream>(text).map(drop),
     }
     .map_err(|error| format!("{error} in {object}"))
@@ -109,7 +111,7 @@ fn minimal(form: &mut Form) {
 #[test]
 fn every_choice_and_every_example_is_one_the_model_takes() {
     let app = app();
-    for kind in [Kind::Upstream, Kind::Route, Kind::Listener, Kind::Consumer] {
+    for kind in [Kind::Upstream, Kind::Route, Kind::Listener, Kind::Consumer, Kind::Plan] {
         let sections = new_form(&app, kind).sections.len();
         for section in 0..sections {
             check_section(&app, kind, section);
@@ -192,6 +194,7 @@ fn every_field_of_the_model_has_a_place_in_a_form() {
         (Kind::Route, schemars::schema_for!(Route)),
         (Kind::Listener, schemars::schema_for!(Listener)),
         (Kind::Consumer, schemars::schema_for!(Consumer)),
+        (Kind::Plan, schemars::schema_for!(Plan)),
     ] {
         let schema = schema.to_value();
         let mut paths = Vec::new();
@@ -321,7 +324,7 @@ fn a_scalar_that_must_be_given_is_asked_for() {
 fn labels_fit_and_every_field_says_what_it_means() {
     const LABEL: usize = 13;
     let app = app();
-    for kind in [Kind::Upstream, Kind::Route, Kind::Listener, Kind::Consumer] {
+    for kind in [Kind::Upstream, Kind::Route, Kind::Listener, Kind::Consumer, Kind::Plan] {
         for section in new_form(&app, kind).sections {
             let docs: Vec<&form::Doc> = match &section.body {
                 Body::Fields(fields) => fields.iter().map(|field| field.doc).collect(),

@@ -271,6 +271,8 @@ fn alice() -> App {
     let mut app = app();
     let ask = asked(&press(&mut app, "5 down enter"));
     sample::answer(&mut app, ask, Answer::Keys(sample::keys("alice")));
+    let ask = Ask::Usage { consumer: "alice".into() };
+    sample::answer(&mut app, ask, Answer::Usage(sample::usage("alice")));
     app
 }
 

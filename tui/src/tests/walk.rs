@@ -65,7 +65,7 @@ fn random_news(dice: &mut Dice, now_ms: &mut i64) -> Event {
             Event::Tick { now_ms: *now_ms }
         }
         1 => {
-            let kind = Kind::ALL[usize::try_from(dice.roll(6)).unwrap()];
+            let kind = Kind::ALL[usize::try_from(dice.roll(7)).unwrap()];
             let mut list = sample::objects(kind);
             list.objects.retain(|_| dice.roll(3) > 0);
             Event::Answered { ask: Ask::List(kind), outcome: Ok(Answer::List(list)) }

@@ -51,6 +51,11 @@ fn answered(app: &mut App, ask: Ask, answer: Answer) -> Vec<Effect> {
             return ask_status(app);
         }
         (Ask::Keys { consumer }, Answer::Keys(list)) => app.live.keys = Some((consumer, list.keys)),
+        (Ask::Usage { .. }, Answer::Usage(usage)) => app.live.usage = Some(usage),
+        (Ask::ResetUsage { consumer }, Answer::Usage(usage)) => {
+            app.say(NoticeTone::Done, format!("what {consumer} has used is forgotten"));
+            app.live.usage = Some(usage);
+        }
         (Ask::IssueKey { ticket, .. }, Answer::Issued(issued)) => {
             // Even if the form is gone: the secret exists, and this is the only time it can be seen.
             let effects = close_form(app, ticket);
@@ -218,5 +223,5 @@ fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
 
 /// What no key asked for. If nobody answers that, the banner says so already.
 fn asked_by_itself(ask: &Ask) -> bool {
-    matches!(ask, Ask::Status | Ask::List(_) | Ask::Revisions | Ask::Keys { .. })
+    matches!(ask, Ask::Status | Ask::List(_) | Ask::Revisions | Ask::Keys { .. } | Ask::Usage { .. })
 }

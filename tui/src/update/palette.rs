@@ -74,6 +74,7 @@ fn all(app: &App) -> impl Iterator<Item = Entry> {
         entry("new route", "make one", Command::New(Kind::Route)),
         entry("new upstream", "make one", Command::New(Kind::Upstream)),
         entry("new consumer", "make one", Command::New(Kind::Consumer)),
+        entry("new plan", "make one", Command::New(Kind::Plan)),
         entry("new listener", "make one", Command::New(Kind::Listener)),
         entry("connections", "client connections that are open now", Command::Connections),
         entry("theme color", "colours of your terminal", Command::Theme("color")),
@@ -93,11 +94,12 @@ fn objects(app: &App) -> impl Iterator<Item = Entry> {
             entry(format!("{} {name}", kind.singular()), "open", Command::Object(kind, name.clone()))
         })
     });
-    let edited = [Kind::Route, Kind::Upstream, Kind::Listener, Kind::Consumer].into_iter().flat_map(|kind| {
-        app.live.objects(kind).map(move |(name, _)| {
-            entry(format!("edit {} {name}", kind.singular()), "edit", Command::Edit(kind, name.clone()))
-        })
-    });
+    let edited =
+        [Kind::Route, Kind::Upstream, Kind::Listener, Kind::Plan, Kind::Consumer].into_iter().flat_map(|kind| {
+            app.live.objects(kind).map(move |(name, _)| {
+                entry(format!("edit {} {name}", kind.singular()), "edit", Command::Edit(kind, name.clone()))
+            })
+        });
     let consumers = app.live.objects(Kind::Consumer);
     let issued =
         consumers.map(|(name, _)| entry(format!("issue key {name}"), "make a new key", Command::Issue(name.clone())));
@@ -197,12 +199,14 @@ fn run(app: &mut App, command: Command) -> Vec<Effect> {
         Command::New(Kind::Route) => form::open(app, forms::new_route(&app.live)),
         Command::New(Kind::Upstream) => form::open(app, forms::new_upstream(&app.live)),
         Command::New(Kind::Listener) => form::open(app, forms::new_listener(&app.live)),
+        Command::New(Kind::Plan) => form::open(app, forms::new_plan(&app.live)),
         Command::New(_) => form::open(app, forms::new_consumer(&app.live)),
         Command::Edit(kind, name) => {
             let form = match kind {
                 Kind::Route => forms::edit_route(&app.live, &name),
                 Kind::Listener => forms::edit_listener(&app.live, &name),
                 Kind::Consumer => forms::edit_consumer(&app.live, &name),
+                Kind::Plan => forms::edit_plan(&app.live, &name),
                 _ => forms::edit_upstream(&app.live, &name),
             };
             form.map(|form| form::open(app, form)).unwrap_or_default()
@@ -229,7 +233,7 @@ fn open(app: &mut App, kind: Kind, name: String) -> Vec<Effect> {
         Kind::Consumer => enter(app, Screen::Consumer { name }),
         Kind::Certificate => enter(app, Screen::Certificate { name, scroll: 0 }),
         Kind::Listener => enter(app, Screen::Listener { name, scroll: 0 }),
-        Kind::Policy => go(app, Tab::System),
+        Kind::Policy | Kind::Plan => go(app, Tab::System),
     }
 }
 

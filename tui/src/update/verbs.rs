@@ -47,6 +47,7 @@ pub(super) fn act(app: &mut App, verb: Verb) -> Vec<Effect> {
         Verb::Canary => canary(app),
         Verb::Issue => issue(app),
         Verb::Revoke => revoke(app),
+        Verb::ResetUsage => reset_usage(app),
         Verb::Rollback => rollback(app),
         Verb::Pause => pause(app),
         Verb::Traffic => traffic(app),
@@ -259,6 +260,27 @@ fn revoke(app: &mut App) -> Vec<Effect> {
             ],
             yes: "revoke it",
             action: Action::Send(Box::new(Ask::RevokeKey { consumer, id })),
+        }),
+    )
+}
+
+fn reset_usage(app: &mut App) -> Vec<Effect> {
+    let Screen::Consumer { name } = &app.screen else { return Vec::new() };
+    let consumer = name.clone();
+    let used = app.live.usage.iter().filter(|usage| usage.consumer == consumer).flat_map(|usage| &usage.limits);
+    let used: Vec<_> = used.filter(|limit| limit.used > 0).map(|limit| limit.name.as_str()).collect();
+    if used.is_empty() {
+        app.say(NoticeTone::Failed, "this consumer has used nothing");
+        return Vec::new();
+    }
+    let lines = vec![format!("Whole again: {}.", used.join(", ")), "What was used is not known afterwards.".to_owned()];
+    popup::push(
+        app,
+        Popup::Confirm(Confirm {
+            title: format!("forget what {consumer} has used?"),
+            lines,
+            yes: "forget it",
+            action: Action::Send(Box::new(Ask::ResetUsage { consumer })),
         }),
     )
 }

@@ -53,11 +53,40 @@ pub(super) fn consumer(app: &App, frame: &mut Frame<'_>, area: Rect, name: &str)
         let words = format!("{urgency} (in a queue 0 goes first, 7 last)");
         lines.extend(labelled(app.theme, "urgency", &words, area.width));
     }
+    lines.extend(usage_lines(app, name, area.width));
     let [head, body] =
         Layout::vertical([Constraint::Length(u16::try_from(lines.len()).unwrap_or(3)), Constraint::Fill(1)])
             .areas(area);
     paint::lines(frame, head, lines);
     table::titled(app, frame, body, ListId::Keys, "Keys");
+}
+
+/// Limits of a consumer that its screen lists; the command line lists all.
+const LIMITS_SHOWN: usize = 8;
+
+/// What the consumer has used of its plan and quotas.
+fn usage_lines(app: &App, consumer: &str, width: u16) -> Vec<Line<'static>> {
+    let Some(usage) = app.live.usage.as_ref().filter(|usage| usage.consumer == consumer) else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Some(plan) = &usage.plan {
+        lines.extend(labelled(app.theme, "plan", plan, width));
+    }
+    for (at, limit) in usage.limits.iter().take(LIMITS_SHOWN).enumerate() {
+        let resets = limit.resets_ms.map(|at| format!(", whole again in {}", text::span((at - app.now_ms).max(0))));
+        let mark = if limit.left == 0 { "✗ " } else { "" };
+        let words = format!(
+            "{mark}{}: {} of {} left{}",
+            limit.name,
+            text::count(limit.left),
+            text::count(limit.limit),
+            resets.unwrap_or_default()
+        );
+        lines.extend(labelled(app.theme, if at == 0 { "limits" } else { "" }, &words, width));
+    }
+    if let Some(more) = usage.limits.len().checked_sub(LIMITS_SHOWN).filter(|more| *more > 0) {
+        lines.extend(labelled(app.theme, "", &format!("and {more} more limits"), width));
+    }
+    lines
 }
 
 pub(super) fn listener(app: &App, frame: &mut Frame<'_>, area: Rect, name: &str, scroll: u16) {

@@ -9,6 +9,8 @@ mod authorize;
 
 mod forward_auth;
 
+mod limit;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -33,6 +35,7 @@ pub use authorize::{AccessRule, AuthorizePolicy, SetTest};
 pub use browser::{CorsPolicy, Frame, Hsts, SecurityHeadersPolicy};
 pub use deprecation::DeprecationPolicy;
 pub use forward_auth::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey};
+pub use limit::{ConcurrencyPolicy, Period, Quota, QuotaPolicy};
 pub use reply::{MaintenancePolicy, RedirectPolicy, ReplyPolicy};
 pub use rewrite::{QueryEdits, RewritePolicy};
 pub use trace::{RequestIdPolicy, TraceFrom, TracePolicy};
@@ -73,6 +76,10 @@ pub enum Policy {
     Redirect(RedirectPolicy),
     /// Always the same reply.
     Reply(ReplyPolicy),
+    /// No more than so many requests in a period of the calendar.
+    Quota(QuotaPolicy),
+    /// No more than so many requests at once.
+    Concurrency(ConcurrencyPolicy),
     /// Edits of the fields that go to the endpoint.
     RequestHeaders(FieldEdits),
     /// Edits of the fields that go to the client.
@@ -112,6 +119,8 @@ impl Policy {
             Self::RateLimit(_) => "rate_limit",
             Self::Redirect(_) => "redirect",
             Self::Reply(_) => "reply",
+            Self::Quota(_) => "quota",
+            Self::Concurrency(_) => "concurrency",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
             Self::RequestId(_) => "request_id",

@@ -7,7 +7,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use super::{name, span, text};
+use super::{name, quota, span, text};
 use crate::model::*;
 
 pub(super) fn policy() -> impl Strategy<Value = Policy> {
@@ -31,6 +31,14 @@ pub(super) fn policy() -> impl Strategy<Value = Policy> {
         |(components, max_age, tag, nonce, realm)| HttpSignaturePolicy { components, max_age, tag, nonce, realm },
     );
     let mtls = (text(), any::<bool>()).prop_map(|(realm, forward)| MtlsPolicy { forward, realm });
+    let keys = prop_oneof![Just(LimitKey::Consumer), Just(LimitKey::Ip), text().prop_map(LimitKey::Header)];
+    let counted = (quota(), keys.clone()).prop_map(|(Quota { requests, per, timezone }, key)| QuotaPolicy {
+        requests,
+        per,
+        key,
+        timezone,
+    });
+    let at_once = (keys, any::<u32>()).prop_map(|(per, max)| ConcurrencyPolicy { per, max });
     prop_oneof![
         asking().prop_map(|policy| Policy::ForwardAuth(policy.into())),
         demanding().prop_map(|policy| Policy::Authorize(policy.into())),
@@ -40,6 +48,8 @@ pub(super) fn policy() -> impl Strategy<Value = Policy> {
         signature.prop_map(Policy::HttpSignature),
         key.prop_map(Policy::ApiKey),
         limit.prop_map(Policy::RateLimit),
+        counted.prop_map(Policy::Quota),
+        at_once.prop_map(Policy::Concurrency),
         edits().prop_map(Policy::RequestHeaders),
         edits().prop_map(Policy::ReplyHeaders),
         answer(),

@@ -16,6 +16,8 @@ mod run;
 
 mod traffic;
 
+mod usage;
+
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
@@ -28,6 +30,7 @@ pub(super) use key::KeyVerb;
 pub(super) use object::{ObjectArgs, ObjectVerb, SetArgs};
 pub use run::{ConsoleOptions, DemoOptions, LogFormat, RunOptions, STATE_DEFAULT};
 pub(super) use traffic::{ExplainArgs, TailArgs, TopArgs};
+pub(super) use usage::UsageArgs;
 
 use crate::client::{SOCKET_DEFAULT, SOCKET_VARIABLE};
 
@@ -178,6 +181,9 @@ pub enum Verb {
     /// List, show, set or delete routes
     #[command(visible_alias = "routes")]
     Route(ObjectArgs),
+    /// List, show, set or delete plans
+    #[command(visible_alias = "plans")]
+    Plan(ObjectArgs),
     /// List, show, set or delete consumers
     #[command(visible_alias = "consumers")]
     Consumer(ObjectArgs),
@@ -190,6 +196,8 @@ pub enum Verb {
     Canary(CanaryArgs),
     /// Forget what a service decided for a forward_auth policy
     Flush(FlushArgs),
+    /// Show what a consumer has used of its plan and quotas, or forget it
+    Usage(UsageArgs),
     /// Issue, list, revoke or import API keys of a consumer
     Key {
         #[command(subcommand)]
@@ -286,6 +294,12 @@ mod tests {
             ("weirgate tail --status 6xx", false),
             ("weirgate explain GET http://a/ -H A:b --client ::1", true),
             ("weirgate explain GET http://a/ -H A", false),
+            ("weirgate plans", true),
+            ("weirgate plan set gold concurrency=20 --new", true),
+            ("weirgate usage alice", true),
+            ("weirgate usage alice --reset --dry-run", true),
+            ("weirgate usage alice --dry-run", false),
+            ("weirgate usage", false),
             ("weirgate key issue alice --expires 30d", true),
             ("weirgate key issue alice --expires soon", false),
             ("weirgate frobnicate", false),
