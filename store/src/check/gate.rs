@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::Findings;
 use super::spelling::{is_field_value, is_framing, is_token};
+use super::token;
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -30,6 +31,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     for (name, found) in &model.policies {
         policy(findings, &format!("policies.{}", quoted(name.as_str())), found);
     }
+    token::consumers(findings);
     let mut owners: HashMap<&str, &Name> = HashMap::new();
     for (name, consumer) in &model.consumers {
         for (index, key) in consumer.api_keys.iter().enumerate() {
@@ -52,6 +54,8 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
     match policy {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
+        Policy::Jwt(found) => token::jwt(findings, &format!("{path}.jwt"), found),
+        Policy::OAuth2(found) => token::oauth2(findings, &format!("{path}.oauth2"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),
         Policy::ReplyHeaders(found) => edits(findings, &format!("{path}.reply_headers"), found),
@@ -113,7 +117,7 @@ fn edits(findings: &mut Findings<'_>, path: &str, edits: &FieldEdits) {
     }
 }
 
-fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
+pub(super) fn edited_name(findings: &mut Findings<'_>, path: String, name: &str) {
     if is_framing(name) {
         let message = format!("\"{name}\" frames the message or belongs to one connection");
         findings.bad(path, message, "leave it out; weirgate writes it itself");

@@ -25,6 +25,8 @@ mod split;
 
 mod sticky;
 
+mod token;
+
 mod transport;
 
 mod upstream;

@@ -19,6 +19,8 @@ mod keeper;
 
 mod key;
 
+mod key_set;
+
 mod keyring;
 
 mod lock;
@@ -42,6 +44,7 @@ mod traffic;
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
+pub use key_set::KeySetRecord;
 pub use keyring::Keyring;
 pub use lock::Held;
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
@@ -76,10 +79,12 @@ enum Tree {
     Canaries,
     /// Upstream and number to sessions that were learnt.
     Learned,
+    /// Hash of an address to the key set that an issuer publishes there.
+    KeySets,
 }
 
 impl Tree {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -92,6 +97,7 @@ impl Tree {
         Self::Timeline,
         Self::Canaries,
         Self::Learned,
+        Self::KeySets,
     ];
 
     fn name(self) -> &'static str {
@@ -108,6 +114,7 @@ impl Tree {
             Self::Timeline => "timeline@1",
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
+            Self::KeySets => "key-sets@1",
         }
     }
 }

@@ -16,9 +16,23 @@ pub struct Consumer {
     /// Keys written in the file. Kept only as keyed hashes; the secret is never printed again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKey>,
+    /// What tokens call it, for `jwt` and `oauth2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<ConsumerJwt>,
     /// How much its requests wait when an upstream has a queue: 0 goes first, 7 last; that of the route if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urgency: Option<u8>,
+}
+
+/// How tokens name a consumer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerJwt {
+    /// What the claim holds that the policy knows consumers by.
+    pub subject: String,
+    /// Only in tokens of this issuer, by their claim `iss`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 /// A key in a file: `secret` when it is first written, `hash` and `prefix` ever after.

@@ -19,6 +19,8 @@ mod policy;
 
 mod route;
 
+mod secret;
+
 mod unit;
 
 mod upstream;
@@ -29,13 +31,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
-pub use consumer::{ApiKey, Consumer};
+pub use consumer::{ApiKey, Consumer, ConsumerJwt};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
-pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
+pub use policy::{
+    ApiKeyPolicy, FieldEdits, JwtAlgorithm, JwtPolicy, LimitKey, OAuth2Policy, Policy, PolicyRef, RESERVED_FIELDS,
+    RateLimitPolicy,
+};
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,
 };
+pub use secret::Secret;
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{
     Adaptive, AgentCheck, Balance, Breaker, CertificateCheck, DiscoverFile, DiscoverLease, Discovery, Endpoint,

@@ -47,6 +47,10 @@ const STAND_INS: &[(&str, &str)] = &[
     ("per", "\"consumer\""),
     ("rate", "\"100/s\""),
     ("path", "\"/healthz\""),
+    ("introspection_url", "\"https://id.example.com/introspect\""),
+    ("subject", "\"service-account-7\""),
+    ("client_id", "\"weirgate\""),
+    ("client_secret", "\"a long random secret\""),
 ];
 
 /// `known` are mistakes in the object that were found before.

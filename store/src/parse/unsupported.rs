@@ -38,7 +38,6 @@ const ROWS: &[Row] = &[
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
     Row(Kind::Consumer, "basic", When::Present, "give the consumer api_keys"),
-    Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
     Row(Kind::Consumer, "certificates", When::Present, "give the consumer api_keys"),
 ];
 
@@ -58,11 +57,9 @@ const POLICIES_LATER: &[&str] = &[
     "hmac",
     "idempotency",
     "ip",
-    "jwt",
     "mirror",
     "mock",
     "mtls",
-    "oauth2",
     "oidc",
     "quota",
     "redirect",
@@ -74,7 +71,7 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_NOW: &str = "leave it out; these work: api_key, rate_limit, request_headers, reply_headers";
+const POLICIES_NOW: &str = "leave it out; these work: api_key, jwt, oauth2, rate_limit, request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -178,5 +175,9 @@ fn is_host_and_port(text: &str) -> bool {
 
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    suggest::help(key, "kinds of policies", ["api_key", "rate_limit", "request_headers", "reply_headers"])
+    suggest::help(
+        key,
+        "kinds of policies",
+        ["api_key", "jwt", "oauth2", "rate_limit", "request_headers", "reply_headers"],
+    )
 }

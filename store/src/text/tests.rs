@@ -367,11 +367,9 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
-    (vec(text(), 0..3), vec(key, 0..3), option::of(any::<u8>())).prop_map(|(groups, api_keys, urgency)| Consumer {
-        groups,
-        api_keys,
-        urgency,
-    })
+    let jwt = (text(), option::of(text())).prop_map(|(subject, issuer)| ConsumerJwt { subject, issuer });
+    (vec(text(), 0..3), vec(key, 0..3), option::of(jwt), option::of(any::<u8>()))
+        .prop_map(|(groups, api_keys, jwt, urgency)| Consumer { groups, api_keys, jwt, urgency })
 }
 
 /// A model with objects of every kind.

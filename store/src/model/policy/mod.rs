@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Policy: what a route makes a request pass. A closed set; a file names kinds, never their order.
 
+mod token;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -9,12 +11,19 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
+pub use token::{JwtAlgorithm, JwtPolicy, OAuth2Policy};
+
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Policy {
     /// The caller proves by a key which consumer it is.
     ApiKey(ApiKeyPolicy),
+    /// The caller proves by a token, signed by somebody else, who it is.
+    Jwt(Box<JwtPolicy>),
+    /// The caller proves by a token, which its issuer is asked about, who it is.
+    #[serde(rename = "oauth2")]
+    OAuth2(Box<OAuth2Policy>),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
     /// Edits of the fields that go to the endpoint.
@@ -28,6 +37,8 @@ impl Policy {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
+            Self::Jwt(_) => "jwt",
+            Self::OAuth2(_) => "oauth2",
             Self::RateLimit(_) => "rate_limit",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
