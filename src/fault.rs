@@ -88,6 +88,12 @@ pub enum Fault {
     CredentialInvalid { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: the request carries more than one API key")]
     CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: the request carries no token")]
+    TokenMissing { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: {why}")]
+    TokenInvalid { policy: Arc<str>, why: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: the request carries more than one token")]
+    TokenRepeated { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
     #[error("{0}")]
@@ -144,6 +150,8 @@ pub enum Fault {
     #[error("endpoint {endpoint} reset the connection")]
     EndpointReset { endpoint: Arc<str> },
     // ── weirgate itself and its operator ──
+    #[error("policy {policy}: the issuer of the token cannot be asked")]
+    IssuerUnavailable { policy: Arc<str> },
     #[error("a PROXY header is taken from trusted_proxies only, and {0} is none of them")]
     UntrustedProxy(std::net::IpAddr),
     #[error("an operator ended the connection")]
@@ -194,6 +202,9 @@ impl Fault {
             Self::CredentialMissing { .. } => facts(401, Client, Never, "key-missing", "No API key found in request"),
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
+            Self::TokenMissing { .. } => facts(401, Client, Never, "token-missing", "No token found in request"),
+            Self::TokenInvalid { .. } => facts(401, Client, Never, "token-invalid", "Invalid token"),
+            Self::TokenRepeated { .. } => facts(401, Client, Never, "token-repeated", "Duplicate token found"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),
@@ -219,6 +230,7 @@ impl Fault {
             Self::CutOff { sent, .. } => facts(503, Operator, sent.retry(), "cut-off", "Service unavailable"),
             Self::Answered { status, .. } => facts(*status, Endpoint, Retry::Idempotent, "answered", "Bad gateway"),
             Self::EndpointReset { .. } => facts(502, Endpoint, Never, "endpoint-reset", "Bad gateway"),
+            Self::IssuerUnavailable { .. } => facts(503, Operator, Never, "issuer-unavailable", "Service unavailable"),
             Self::UntrustedProxy(_) => facts(403, Operator, Never, "untrusted-proxy", "Forbidden"),
             Self::Killed => facts(499, Operator, Never, "killed", "Client closed the request"),
             Self::Draining => facts(503, Weirgate, Never, "draining", "Service unavailable"),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use weirgate_store::model::{Model, Name};
 
 use crate::observe::{Meter, Metered, Meters};
-use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash};
+use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash, Subjects};
 
 /// What the data path reads: the keys, and where each consumer is counted.
 #[derive(Debug)]
@@ -75,7 +75,8 @@ impl Consumers {
         });
         let changes: Vec<_> = gone.chain(new).collect();
         let (people, counted) = self.people(model, meters);
-        self.credentials = self.credentials.with_consumers(people).with(&changes);
+        let subjects = self.subjects(model);
+        self.credentials = self.credentials.with_consumers(people).with_subjects(subjects).with(&changes);
         self.declared = declared;
         Directory { credentials: self.credentials.clone(), meters: counted }
     }
@@ -94,6 +95,17 @@ impl Consumers {
     fn change(&mut self, changes: &[CredentialChange], counted: Arc<[Option<Arc<Meter>>]>) -> Directory {
         self.credentials = self.credentials.with(changes);
         Directory { credentials: self.credentials.clone(), meters: counted }
+    }
+
+    /// What tokens call the consumers.
+    fn subjects(&self, model: &Model) -> Subjects {
+        let mut subjects = Subjects::default();
+        for (name, consumer) in &model.consumers {
+            let Some(id) = self.ids.get(name.as_str()) else { continue };
+            let subject = consumer.jwt.as_ref().map(|jwt| (jwt.subject.as_str(), jwt.issuer.as_deref()));
+            subjects.add(*id, name.as_str(), subject);
+        }
+        subjects
     }
 
     #[expect(clippy::type_complexity, reason = "two parallel lists by consumer number")]

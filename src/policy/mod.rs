@@ -11,11 +11,13 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::exchange::{self, Client, Fields, RequestId};
 use crate::fault::Fault;
+use authenticate::token::keys::Keys;
 
 pub mod authenticate;
 
@@ -37,7 +39,9 @@ pub mod wait;
 mod tests;
 
 pub use authenticate::api_key::ApiKey;
-pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
+pub use authenticate::jwt::JwtPolicy;
+pub use authenticate::oauth2::OAuth2Policy;
+pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, Subjects, hash_of};
 pub use headers::Edits;
 pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
 pub use mistake::Mistake;
@@ -67,6 +71,8 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub enum Policy {
     ApiKey(ApiKey),
+    Jwt(JwtPolicy),
+    OAuth2(OAuth2Policy),
     RateLimit(RateLimit),
     ReplyHeaders(Edits),
     RequestHeaders(Edits),
@@ -115,6 +121,8 @@ impl Policy {
     pub fn name(&self) -> &str {
         match self {
             Self::ApiKey(policy) => &policy.name,
+            Self::Jwt(policy) => policy.name(),
+            Self::OAuth2(policy) => policy.name(),
             Self::RateLimit(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
         }
@@ -123,11 +131,25 @@ impl Policy {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::ApiKey(_) => Phase::Authenticate,
+            Self::ApiKey(_) | Self::Jwt(_) | Self::OAuth2(_) => Phase::Authenticate,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
             Self::RateLimit(_) => Phase::Limit,
             Self::ReplyHeaders(_) => Phase::Reply,
             Self::RequestHeaders(_) => Phase::Transform,
+        }
+    }
+}
+
+impl Policy {
+    /// Names every set of keys that it verifies with.
+    pub fn each_issuer(&self, visit: &mut dyn FnMut(&Arc<Keys>)) {
+        match self {
+            Self::Jwt(policy) => visit(&policy.0.keys),
+            Self::ApiKey(_)
+            | Self::OAuth2(_)
+            | Self::RateLimit(_)
+            | Self::ReplyHeaders(_)
+            | Self::RequestHeaders(_) => {}
         }
     }
 }
@@ -143,6 +165,8 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
         let at = steps.next;
         let verdict = match policy {
             Policy::ApiKey(policy) => policy.check(at, request)?,
+            Policy::Jwt(policy) => policy.check(at, request, steps.answer.take().as_ref())?,
+            Policy::OAuth2(policy) => policy.check(at, request, steps.answer.take().as_ref())?,
             Policy::RateLimit(_) => limit(policies, at, request, steps)?,
             Policy::RequestHeaders(edits) => edit(edits, at, request),
             Policy::ReplyHeaders(_) => Verdict::Continue,
@@ -161,7 +185,11 @@ pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
     for policy in policies {
         match policy {
             Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::ApiKey(_) | Policy::RateLimit(_) | Policy::RequestHeaders(_) => {}
+            Policy::ApiKey(_)
+            | Policy::Jwt(_)
+            | Policy::OAuth2(_)
+            | Policy::RateLimit(_)
+            | Policy::RequestHeaders(_) => {}
         }
     }
 }
@@ -207,7 +235,11 @@ fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
 fn limit_of(policy: &Policy) -> Option<&RateLimit> {
     match policy {
         Policy::RateLimit(limit) => Some(limit),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        Policy::ApiKey(_)
+        | Policy::Jwt(_)
+        | Policy::OAuth2(_)
+        | Policy::ReplyHeaders(_)
+        | Policy::RequestHeaders(_) => None,
     }
 }
 
@@ -231,6 +263,8 @@ pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<Str
             Policy::ApiKey(key) => key
                 .check(at, request)
                 .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
+            Policy::Jwt(policy) => policy.explain(at, request),
+            Policy::OAuth2(policy) => policy.explain(at, request),
             Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
                 Ok(left) => {
                     let left = left.first().map_or(0, |left| left.requests);

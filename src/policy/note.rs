@@ -16,6 +16,8 @@ pub enum Note {
     Edited { policy: u16 },
     /// Knew the consumer.
     Identified { policy: u16 },
+    /// Found that the token holds.
+    Verified { policy: u16 },
     /// Let it through and has so much left; the whole burst is back in `reset_s`.
     Limited { policy: u16, left: u32, reset_s: u32 },
     /// Refused it until `retry_s` from now.
@@ -31,6 +33,10 @@ impl Note {
             Self::Identified { policy } => {
                 format!("{} → {}", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
             }
+            Self::Verified { policy } => match consumer {
+                Some(consumer) => format!("{} → {}", name(policy), consumer.name),
+                None => format!("{} accepted the token", name(policy)),
+            },
             Self::Limited { policy, left, .. } => match policies.get(usize::from(policy)) {
                 Some(Policy::RateLimit(limit)) => format!("{} {left} of {} left", limit.name, limit.rate.burst()),
                 _ => format!("{} {left} left", name(policy)),

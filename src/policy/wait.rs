@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::authenticate::token::introspection::Said;
 use super::rate_limit::Key;
 use super::{Policy, limit_of};
 
@@ -43,6 +44,10 @@ impl Steps {
 /// What came of waiting.
 #[derive(Debug)]
 pub enum Answer {
+    /// A fetch of keys has ended.
+    Keys,
+    /// What an issuer says of a token.
+    Introspected(Said),
     /// Nobody answered in [`WAIT_MAX`].
     Late,
 }

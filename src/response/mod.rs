@@ -59,7 +59,10 @@ pub fn fault_page(fault: &Fault, id: RequestId, mut fields: Fields) -> Answer {
     match fault {
         Fault::CredentialMissing { challenge, .. }
         | Fault::CredentialInvalid { challenge, .. }
-        | Fault::CredentialRepeated { challenge, .. } => fields.push(b"WWW-Authenticate", challenge.as_bytes()),
+        | Fault::CredentialRepeated { challenge, .. }
+        | Fault::TokenMissing { challenge, .. }
+        | Fault::TokenInvalid { challenge, .. }
+        | Fault::TokenRepeated { challenge, .. } => fields.push(b"WWW-Authenticate", challenge.as_bytes()),
         Fault::Method { allowed } => fields.push(b"Allow", allowed.as_bytes()),
         _ => {}
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
-use super::Given;
+use super::{Given, policy_token};
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
@@ -43,7 +43,11 @@ pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -
 pub(super) fn limits(named: &Named) -> HashMap<Arc<str>, RateLimit> {
     let limit = |(name, policy): (&Arc<str>, &Policy)| match policy {
         Policy::RateLimit(limit) => Some((Arc::clone(name), limit.clone())),
-        Policy::ApiKey(_) | Policy::ReplyHeaders(_) | Policy::RequestHeaders(_) => None,
+        Policy::ApiKey(_)
+        | Policy::Jwt(_)
+        | Policy::OAuth2(_)
+        | Policy::ReplyHeaders(_)
+        | Policy::RequestHeaders(_) => None,
     };
     named.iter().filter_map(limit).collect()
 }
@@ -70,6 +74,8 @@ fn one(
     let name = Arc::clone(name);
     match policy {
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
+        model::Policy::Jwt(jwt) => policy_token::jwt(name, jwt, path, given, problems).map(Policy::Jwt),
+        model::Policy::OAuth2(oauth2) => policy_token::oauth2(name, oauth2, path, given, problems).map(Policy::OAuth2),
         model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),
         model::Policy::RequestHeaders(edits) => {
             all(problems, path, Edits::new(name, &edit_spec(edits))).map(Policy::RequestHeaders)

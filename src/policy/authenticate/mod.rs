@@ -4,4 +4,10 @@
 
 pub mod api_key;
 
+pub mod jwt;
+
+pub mod oauth2;
+
 mod presented;
+
+pub mod token;
