@@ -24,6 +24,8 @@ mod history;
 
 mod human;
 
+mod issuer;
+
 mod key;
 
 mod lease;

@@ -189,8 +189,14 @@ fn value_words(value: &Json) -> String {
 }
 
 /// Kinds of policies in running order, with the phase each belongs to.
-const ORDER: [(&str, &str); 4] =
-    [("api_key", "authenticate"), ("rate_limit", "limit"), ("request_headers", "request"), ("reply_headers", "reply")];
+const ORDER: [(&str, &str); 6] = [
+    ("api_key", "authenticate"),
+    ("jwt", "authenticate"),
+    ("oauth2", "authenticate"),
+    ("rate_limit", "limit"),
+    ("request_headers", "request"),
+    ("reply_headers", "reply"),
+];
 
 /// Each policy of a route with its phase, name and meaning, in running order.
 fn policies(app: &App, route: &Json, width: u16) -> Vec<Line<'static>> {
