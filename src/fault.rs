@@ -52,6 +52,58 @@ impl Sent {
     }
 }
 
+/// Why a caller is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the client certificate has expired")]
+    CertificateExpired,
+    #[error("the client showed no certificate")]
+    CertificateMissing,
+    #[error("the client certificate belongs to no consumer")]
+    CertificateUnknown,
+    #[error("the request carries no credentials")]
+    NoCredentials,
+    #[error("the request carries no user and password")]
+    PasswordMissing,
+    #[error("there is no such user, or it has another password")]
+    PasswordWrong,
+    #[error("the signature does not cover all that it must, or has no nonce")]
+    SignatureIncomplete,
+    #[error("the request is not signed")]
+    SignatureMissing,
+    #[error("a signature with this nonce was used before")]
+    SignatureReplayed,
+    #[error("the signature is too old, of the future, or has expired")]
+    SignatureStale,
+    #[error("no signature is by a key that is known, for this purpose")]
+    SignatureUnknown,
+    #[error("the signature is wrong")]
+    SignatureWrong,
+    #[error("the credentials of the request belong to two consumers")]
+    TwoConsumers,
+}
+
+impl Refusal {
+    fn facts(self) -> Facts {
+        let (status, token, title) = match self {
+            Self::CertificateExpired => (401, "certificate-expired", "The client certificate has expired"),
+            Self::CertificateMissing => (401, "certificate-missing", "No client certificate"),
+            Self::CertificateUnknown => (401, "certificate-unknown", "Unknown client certificate"),
+            Self::NoCredentials => (401, "no-credentials", "No credentials found in request"),
+            Self::PasswordMissing => (401, "password-missing", "No user and password found in request"),
+            Self::PasswordWrong => (401, "password-wrong", "Invalid user or password"),
+            Self::SignatureIncomplete => (401, "signature-incomplete", "The signature does not cover enough"),
+            Self::SignatureMissing => (401, "signature-missing", "The request is not signed"),
+            Self::SignatureReplayed => (401, "signature-replayed", "The signature was used before"),
+            Self::SignatureStale => (401, "signature-stale", "The signature is not current"),
+            Self::SignatureUnknown => (401, "signature-unknown", "Unknown signing key"),
+            Self::SignatureWrong => (401, "signature-wrong", "Invalid signature"),
+            Self::TwoConsumers => (403, "two-consumers", "The credentials do not belong together"),
+        };
+        facts(status, Blame::Client, Retry::Never, token, title)
+    }
+}
+
 /// A failed exchange.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
@@ -94,6 +146,25 @@ pub enum Fault {
     TokenInvalid { policy: Arc<str>, why: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: the request carries more than one token")]
     TokenRepeated { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: {address} may not call: {why}")]
+    AddressRefused { policy: Arc<str>, address: std::net::IpAddr, why: String },
+    #[error("policy {policy}: not a welcome caller: {why}")]
+    AgentRefused { policy: Arc<str>, why: String },
+    #[error("policy {policy}: {method} may not pass; allowed are {allowed}")]
+    MethodRefused { policy: Arc<str>, method: Box<str>, allowed: Arc<str> },
+    #[error("policy {policy}: somebody has to be known, and nobody is")]
+    CallerUnknown { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: {why}")]
+    ScopeMissing { policy: Arc<str>, challenge: Arc<str>, why: String },
+    #[error("policy {policy}: {why}")]
+    NotAllowed { policy: Arc<str>, why: String },
+    /// Each line of the challenge is one of a method that would do.
+    #[error("policy {policy}: {refusal}")]
+    Unauthenticated { policy: Arc<str>, refusal: Refusal, challenge: Arc<str> },
+    #[error("policy {policy}: as many nonces are remembered as may be")]
+    NoncesFull { policy: Arc<str> },
+    #[error("policy {policy}: too many passwords wait to be checked")]
+    PasswordsFull { policy: Arc<str> },
     #[error("policy {policy}: refused, next allowed in {retry_after:?}")]
     LimitExceeded { policy: Arc<str>, retry_after: Duration },
     #[error("{0}")]
@@ -107,6 +178,10 @@ pub enum Fault {
     #[error("nothing passed in either direction for {0:?}")]
     TunnelIdle(Duration),
     // ── the endpoints ──
+    #[error("policy {policy}: nobody decided: {why}")]
+    Undecided { policy: Arc<str>, why: Arc<str>, status: u16 },
+    #[error("upstream {upstream} did not answer in the {after:?} that a policy gives it")]
+    CallTimeout { upstream: Arc<str>, after: Duration },
     #[error("no endpoint of upstream {upstream} can take a request: {reason}")]
     NoEndpoint { upstream: Arc<str>, reason: String },
     #[error("endpoint {endpoint} refused or failed the connection: {cause}")]
@@ -181,6 +256,25 @@ const fn facts(status: u16, blame: Blame, retry: Retry, token: &'static str, tit
 }
 
 impl Fault {
+    /// The same refusal with another challenge, where the fault has one.
+    #[must_use]
+    pub fn challenged(mut self, by: &Arc<str>) -> Self {
+        match &mut self {
+            Self::CredentialMissing { challenge, .. }
+            | Self::CredentialInvalid { challenge, .. }
+            | Self::CredentialRepeated { challenge, .. }
+            | Self::TokenMissing { challenge, .. }
+            | Self::Unauthenticated { challenge, .. } => *challenge = Arc::clone(by),
+            // Its own says what is wrong with the token, which nothing else of its scheme does.
+            Self::TokenInvalid { challenge, .. } | Self::TokenRepeated { challenge, .. } => {
+                let others = by.lines().filter(|line| !line.starts_with("Bearer "));
+                *challenge = std::iter::once(&**challenge).chain(others).collect::<Vec<_>>().join("\n").into();
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Status, blame, whether to try again, token and title.
     pub fn facts(&self) -> Facts {
         use Blame::{Client, Endpoint, Operator, Weirgate};
@@ -205,6 +299,18 @@ impl Fault {
             Self::TokenMissing { .. } => facts(401, Client, Never, "token-missing", "No token found in request"),
             Self::TokenInvalid { .. } => facts(401, Client, Never, "token-invalid", "Invalid token"),
             Self::TokenRepeated { .. } => facts(401, Client, Never, "token-repeated", "Duplicate token found"),
+            Self::AddressRefused { .. } => facts(403, Client, Never, "address-refused", "Forbidden"),
+            Self::AgentRefused { .. } => facts(403, Client, Never, "agent-refused", "Forbidden"),
+            Self::MethodRefused { .. } => facts(405, Client, Never, "method-refused", "Method not allowed"),
+            Self::CallerUnknown { .. } => facts(401, Client, Never, "caller-unknown", "Authentication required"),
+            Self::ScopeMissing { .. } => facts(403, Client, Never, "scope-missing", "Insufficient scope"),
+            Self::NotAllowed { .. } => facts(403, Client, Never, "not-allowed", "Forbidden"),
+            Self::Undecided { status: 503, .. } => facts(503, Endpoint, Never, "undecided", "Service unavailable"),
+            Self::Undecided { status, .. } => facts(*status, Endpoint, Never, "undecided", "Forbidden"),
+            Self::CallTimeout { .. } => facts(504, Endpoint, Never, "call-timeout", "Gateway timeout"),
+            Self::Unauthenticated { refusal, .. } => refusal.facts(),
+            Self::NoncesFull { .. } => facts(503, Operator, Never, "nonces-full", "Service unavailable"),
+            Self::PasswordsFull { .. } => facts(503, Operator, Never, "passwords-full", "Service unavailable"),
             Self::LimitExceeded { .. } => facts(429, Client, Never, "limit-exceeded", "Too many requests"),
             Self::BadGreeting(_) => facts(400, Client, Never, "bad-greeting", "The request is malformed"),
             Self::GreetingTimeout(_) => facts(408, Client, Never, "greeting-timeout", "Request timeout"),

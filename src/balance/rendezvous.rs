@@ -66,7 +66,7 @@ pub(super) fn score(key: u64, seat: &Seat, weight: u32) -> f64 {
 
 /// Orders two endpoints by weight / -ln(hash / 2^64). Both factors grow alone, so the logarithm is only asked when one
 /// endpoint has the higher hash and the other the larger weight.
-fn score_order((a, a_weight): (u64, u32), (b, b_weight): (u64, u32)) -> Ordering {
+pub(super) fn score_order((a, a_weight): (u64, u32), (b, b_weight): (u64, u32)) -> Ordering {
     let (by_hash, by_weight) = (a.cmp(&b), a_weight.cmp(&b_weight));
     if by_weight.is_eq() || by_hash == by_weight {
         return by_hash;

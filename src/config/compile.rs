@@ -5,6 +5,8 @@
 //! What it makes anew for an object that existed before is only what the object says; what the object lived through
 //! (health, requests in flight, counters) comes from the previous snapshot.
 
+mod authenticate;
+
 mod balance;
 
 mod health;
@@ -12,6 +14,12 @@ mod health;
 mod listener;
 
 mod policy;
+
+mod policy_access;
+
+mod policy_authorize;
+
+mod policy_forward_auth;
 
 mod policy_token;
 
@@ -71,9 +79,10 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
     let certificates = listener::certificates(model, given, &mut problems);
     let (upstreams, indices) = upstream::upstreams(model, &certificates, given, &mut problems);
     let listeners = listener::listeners(model, &certificates, &indices, given, &mut problems);
-    let named = policy::named(model, given, &mut problems);
+    let named = policy::named(model, &indices, given, &mut problems);
     let limits = policy::limits(&named);
     let routes = route::routes(model, &indices, &named, given, &mut problems);
+    let askers = policy_forward_auth::askers(&routes);
     let table = route::table(model, &mut problems);
     problems.into_result(()).and_then(|()| {
         let table = table.ok_or_else(Vec::new)?;
@@ -85,6 +94,7 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
             upstreams,
             certificates: certificates.into(),
             limits: limits.into(),
+            askers: askers.into(),
         })
     })
 }

@@ -8,9 +8,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use weirgate_store::model::{Model, Name};
+use weirgate_store::model::{self, CertificateMatch, Model, Name, STORED, SignatureAlgorithm};
+use weirgate_store::wire::{Problem, ProblemCode};
 
 use crate::observe::{Meter, Metered, Meters};
+use crate::policy::authenticate::passwords::{Hasher, Passwords, Users};
+use crate::policy::authenticate::proofs::Proofs;
+use crate::policy::authenticate::signature::key::{Algorithm, SigningKey};
 use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash, Subjects};
 
 /// What the data path reads: the keys, and where each consumer is counted.
@@ -28,6 +32,9 @@ pub struct Consumers {
     /// Keys of the running configuration.
     declared: HashSet<(Hash, u32)>,
     credentials: Credentials,
+    /// What verified passwords are remembered by.
+    secret: [u8; 32],
+    hasher: Option<Hasher>,
 }
 
 /// A key that was issued at run time.
@@ -54,15 +61,15 @@ impl Restored {
 }
 
 impl Consumers {
-    /// The issued keys of the store; `secret` is what their hashes are keyed with.
-    pub fn new(secret: [u8; 32], issued: Restored) -> Self {
+    /// The issued keys of the store; `secret` is what their hashes are keyed with, `hasher` checks passwords.
+    pub fn new(secret: [u8; 32], issued: Restored, hasher: Option<Hasher>) -> Self {
         let Restored { ids, credentials } = issued;
         let credentials = Credentials::build(secret, Arc::new([]), credentials.into_iter());
-        Self { ids, declared: HashSet::new(), credentials }
+        Self { ids, declared: HashSet::new(), credentials, secret, hasher }
     }
 
-    /// Takes over the consumers of `model` and the keys written in it.
-    pub fn adopt(&mut self, model: &Model, meters: &Meters) -> Directory {
+    /// Takes over the consumers of `model` and the keys written in it. `stored` reads a secret that is kept apart.
+    pub fn adopt(&mut self, model: &Model, meters: &Meters, stored: Stored<'_>) -> Directory {
         let mut declared = HashSet::new();
         for (name, consumer) in &model.consumers {
             let id = id_of(&mut self.ids, name.as_str());
@@ -76,9 +83,46 @@ impl Consumers {
         let changes: Vec<_> = gone.chain(new).collect();
         let (people, counted) = self.people(model, meters);
         let subjects = self.subjects(model);
-        self.credentials = self.credentials.with_consumers(people).with_subjects(subjects).with(&changes);
+        let proofs = Arc::new(self.proofs(model, stored));
+        let known = self.credentials.with_consumers(people).with_subjects(subjects);
+        self.credentials = known.with(&changes).with_proofs(proofs);
         self.declared = declared;
         Directory { credentials: self.credentials.clone(), meters: counted }
+    }
+
+    /// What the consumers of `model` prove themselves by. Every one of them has a number by now.
+    fn proofs(&self, model: &Model, stored: Stored<'_>) -> Proofs {
+        let (mut users, mut proofs) = (Users::new(), Proofs::default());
+        for (name, consumer) in &model.consumers {
+            let Some((name, id)) = self.ids.get_key_value(name.as_str()) else { continue };
+            proofs.names.insert(Arc::clone(name), *id);
+            for user in &consumer.basic {
+                let hash = user.hash.as_deref().and_then(|hash| hash.parse().ok());
+                users.extend(hash.map(|hash| (user.user.as_bytes().into(), (hash, *id))));
+            }
+            for key in &consumer.signing_keys {
+                match signing_key(key, stored) {
+                    Ok(signing) => drop(proofs.signing_keys.insert(key.id.as_str().into(), (signing, *id))),
+                    // It was looked at before; a file that is gone since is the only reason.
+                    Err(error) => tracing::error!(key = key.id, error, "a signing key is passed over"),
+                }
+            }
+            for shown in &consumer.certificates {
+                match shown {
+                    // The check has seen that it is one.
+                    CertificateMatch::Fingerprint(text) => drop(proofs.certificates.add_fingerprint(text, *id)),
+                    CertificateMatch::Subject(text) => proofs.certificates.add_subject(text, *id),
+                    CertificateMatch::San(text) => proofs.certificates.add_name(text, *id),
+                }
+            }
+        }
+        // What is remembered of passwords goes with the users: a change elsewhere makes nobody wait.
+        let known = &self.credentials.proofs().passwords;
+        let is_same = known.has(&users);
+        proofs.nonces = Arc::clone(&self.credentials.proofs().nonces);
+        proofs.passwords =
+            if is_same { Arc::clone(known) } else { Arc::new(Passwords::new(users, self.secret, self.hasher.clone())) };
+        proofs
     }
 
     /// Adds keys that were just issued.
@@ -123,6 +167,51 @@ impl Consumers {
         }
         (people.into(), counted.into())
     }
+}
+
+/// Reads a secret that is kept apart, by its fingerprint.
+pub type Stored<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
+/// The key as it verifies signatures, or why it cannot.
+fn signing_key(key: &model::SigningKey, stored: Stored<'_>) -> Result<SigningKey, String> {
+    let algorithm = match key.algorithm {
+        SignatureAlgorithm::EcdsaP256Sha256 => Algorithm::EcdsaP256Sha256,
+        SignatureAlgorithm::Ed25519 => Algorithm::Ed25519,
+        SignatureAlgorithm::HmacSha256 => Algorithm::HmacSha256,
+        SignatureAlgorithm::RsaPssSha512 => Algorithm::RsaPssSha512,
+        SignatureAlgorithm::RsaV15Sha256 => Algorithm::RsaV15Sha256,
+    };
+    let made = match (&key.secret, &key.public_key) {
+        (Some(secret), _) => {
+            let secret = match secret.strip_prefix(STORED) {
+                Some(fingerprint) => stored(fingerprint)?,
+                None => secret.clone(),
+            };
+            SigningKey::secret(&secret)
+        }
+        (None, Some(pem)) => SigningKey::public(algorithm, pem),
+        (None, None) => return Err("it has neither a secret nor a public key".to_owned()),
+    };
+    made.map_err(|error| error.to_string())
+}
+
+/// What is wrong with signing keys that only who knows cryptography can tell.
+pub fn check_signing_keys(model: &Model, stored: Stored<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, consumer) in &model.consumers {
+        for (index, key) in consumer.signing_keys.iter().enumerate() {
+            let Err(message) = signing_key(key, stored) else { continue };
+            problems.push(Problem {
+                code: ProblemCode::Invalid,
+                path: format!("consumers.{name}.signing_keys[{index}]"),
+                message: format!("this key cannot be used: {message}"),
+                help: Some("give the secret, or the public key in PEM form, once more".to_owned()),
+                line: None,
+                column: None,
+            });
+        }
+    }
+    problems
 }
 
 fn credential(ids: &mut HashMap<Arc<str>, u32>, key: &Issued) -> Credential {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The configuration as the data path reads it: indexed, checked, immutable, swapped as a whole.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use ipnet::IpNet;
 use weirgate_store::model::{ListenerProtocol, ProxyProtocol};
 
@@ -14,7 +14,7 @@ use super::Lead;
 use super::membership::Membership;
 use crate::balance::Balancer;
 use crate::observe::Meter;
-use crate::policy::{Policy, RateLimit};
+use crate::policy::{ForwardAuth, Policy, RateLimit};
 use crate::protocol::client::ClientTimeouts;
 use crate::protocol::http1::HeadLimits;
 use crate::route::Table;
@@ -41,7 +41,12 @@ pub struct Snapshot {
     pub certificates: Arc<HashMap<Arc<str>, Arc<ServedCertificate>>>,
     /// The limits of named policies, whose counters the next snapshot takes over.
     pub limits: Arc<HashMap<Arc<str>, RateLimit>>,
+    /// The policies that ask a service, whose verdicts the next snapshot takes over.
+    pub askers: Arc<Askers>,
 }
+
+/// Policies that ask a service, by name.
+pub type Askers = HashMap<Arc<str>, Vec<Arc<ForwardAuth>>>;
 
 /// An address on which connections arrive.
 #[derive(Debug)]
@@ -193,6 +198,7 @@ impl Snapshot {
             upstreams: Vec::new(),
             certificates: Arc::default(),
             limits: Arc::default(),
+            askers: Arc::default(),
         }
     }
 

@@ -17,9 +17,10 @@ const ELLIPSIS: char = '…';
 /// An object without what proves anything.
 pub(super) fn shown(kind: Kind, mut object: Value) -> Value {
     match kind {
-        Kind::Consumer => each_key(&mut object, |key| {
-            key.remove("secret");
-            if let Some(Value::String(hash)) = key.get_mut("hash") {
+        Kind::Consumer => each_proof(&mut object, |proof| {
+            proof.remove("secret");
+            proof.remove("password");
+            if let Some(Value::String(hash)) = proof.get_mut("hash") {
                 *hash = short(hash);
             }
         }),
@@ -48,8 +49,8 @@ pub(super) fn restore(edits: &[Edit], running: &Model) -> Vec<Edit> {
             continue;
         }
         let hashes = hashes(running, name);
-        each_key(object, |key| {
-            if let Some(Value::String(hash)) = key.get_mut("hash")
+        each_proof(object, |proof| {
+            if let Some(Value::String(hash)) = proof.get_mut("hash")
                 && let Some(whole) = hashes.iter().find(|whole| short(whole) == *hash)
             {
                 hash.clone_from(whole);
@@ -60,20 +61,27 @@ pub(super) fn restore(edits: &[Edit], running: &Model) -> Vec<Edit> {
 }
 
 fn hashes(model: &Model, consumer: &str) -> Vec<String> {
-    let consumer = model.consumers.get(consumer);
-    let keys = consumer.into_iter().flat_map(|consumer| &consumer.api_keys);
-    keys.filter_map(|key| key.hash.clone()).collect()
+    let Some(consumer) = model.consumers.get(consumer) else { return Vec::new() };
+    let keys = consumer.api_keys.iter().filter_map(|key| key.hash.clone());
+    keys.chain(consumer.basic.iter().filter_map(|user| user.hash.clone())).collect()
 }
 
+/// A hash of a key by its first digits, one of a password by a digest of it: its own first characters are its costs
+/// and its salt.
 fn short(hash: &str) -> String {
-    let mut short: String = hash.chars().take(SHOWN_DIGITS).collect();
+    let digest = hash.starts_with('$').then(|| blake3::hash(hash.as_bytes()).to_hex());
+    let text = digest.as_ref().map_or(hash, |digest| digest.as_str());
+    let mut short: String = text.chars().take(SHOWN_DIGITS).collect();
     short.push(ELLIPSIS);
     short
 }
 
-fn each_key(object: &mut Value, mut change: impl FnMut(&mut serde_json::Map<String, Value>)) {
-    let Some(Value::Array(keys)) = object.get_mut("api_keys") else { return };
-    keys.iter_mut().filter_map(Value::as_object_mut).for_each(&mut change);
+/// Whatever a consumer proves itself by.
+fn each_proof(object: &mut Value, mut change: impl FnMut(&mut serde_json::Map<String, Value>)) {
+    for field in ["api_keys", "basic"] {
+        let Some(Value::Array(proofs)) = object.get_mut(field) else { continue };
+        proofs.iter_mut().filter_map(Value::as_object_mut).for_each(&mut change);
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +100,20 @@ mod tests {
         model.consumers.insert("acme".parse().expect("a name"), consumer);
         let seen = shown(Kind::Consumer, whole.clone());
         assert_eq!(seen, json!({"api_keys": [{"hash": "abababababababab…", "prefix": "wg_ab"}]}));
+        let put = Edit::Put { kind: Kind::Consumer, name: "acme".into(), object: seen };
+        assert_eq!(restore(&[put], &model), [Edit::Put { kind: Kind::Consumer, name: "acme".into(), object: whole }]);
+    }
+
+    #[test]
+    fn a_hash_of_a_password_is_not_shown_and_found_again() {
+        let hash = weirgate_store::model::PasswordHash::new([1; 16], [2; 32]).to_string();
+        let user = weirgate_store::model::BasicCredential { user: "ana".into(), password: None, hash: Some(hash) };
+        let consumer = Consumer { basic: vec![user], ..Consumer::default() };
+        let whole = serde_json::to_value(&consumer).expect("it is JSON");
+        let mut model = Model::default();
+        model.consumers.insert("acme".parse().expect("a name"), consumer);
+        let seen = shown(Kind::Consumer, whole.clone());
+        assert!(!seen.to_string().contains("argon2id"), "{seen}");
         let put = Edit::Put { kind: Kind::Consumer, name: "acme".into(), object: seen };
         assert_eq!(restore(&[put], &model), [Edit::Put { kind: Kind::Consumer, name: "acme".into(), object: whole }]);
     }

@@ -13,7 +13,7 @@ use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model, Name};
 use weirgate_store::wire::{
     CanaryStatus, CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
-    IssuerStatus, ListenerStatus, Problem, UpstreamStatus,
+    FlushRequest, IssuerStatus, ListenerStatus, Problem, UpstreamStatus,
 };
 
 /// A future of a trait method.
@@ -133,6 +133,9 @@ pub trait Appliance: Send + Sync {
     /// # Errors
     /// Why it cannot be moved so, as a sentence.
     fn move_canary(&self, route: &str, verb: CanaryVerb, author: &str) -> Result<CanaryRecord, String>;
+
+    /// Forgets verdicts of a policy that asks a service; how many, or `None` if no route has such a policy of that name.
+    fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64>;
 
     /// What would happen to a request.
     ///

@@ -8,7 +8,7 @@ use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Kind, Model};
 use weirgate_store::wire::{
     CanaryVerb, ConnectionInfo, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply,
-    ExplainRequest, Problem, ProblemCode,
+    ExplainRequest, FlushRequest, Problem, ProblemCode,
 };
 
 use super::seam::{Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, Vitals};
@@ -135,6 +135,10 @@ impl Appliance for Gateway {
             return Err("it is not stopped".to_owned());
         }
         Ok(CanaryRecord { route: route.to_owned(), author: author.to_owned(), ..CanaryRecord::default() })
+    }
+
+    fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64> {
+        (policy == "sso").then(|| which.key.as_ref().map_or(7, |key| key.len() as u64))
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {

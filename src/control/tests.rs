@@ -275,6 +275,39 @@ async fn keys_are_issued_listed_imported_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_is_rotated_with_an_overlap() {
+    let daemon = Daemon::start().await;
+    daemon.call("PUT /v1/consumers/acme", &json!({})).await;
+    let (_, first) = daemon.call("POST /v1/consumers/acme/keys", &json!({"comment": "for ci"})).await;
+    let id = first["key"]["id"].as_str().expect("an id").to_owned();
+    let path = format!("POST /v1/consumers/acme/keys/{id}/rotate");
+    let (status, rotated) = daemon.call(&path, &json!({"overlap": "1h", "expires": "90d"})).await;
+    assert_eq!((status, &rotated["key"]["comment"]), (200, &json!("for ci")), "{rotated}");
+    let end = rotated["replaced"]["expires_ms"].as_i64().expect("an end");
+    // The new key counts before the old one gets its end.
+    let hash_of = |key: &Value| daemon.store.keyring().hash_key(key["secret"].as_str().expect("a secret").as_bytes());
+    let changes = daemon.gateway.keys.lock().expect("whole").clone();
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| match change {
+            KeyChange::Issued { hashes, expires_ms, .. } => (hashes[0], *expires_ms),
+            KeyChange::Revoked { hash } => panic!("{hash:?} was revoked"),
+        })
+        .collect();
+    assert_eq!(told[1].0, hash_of(&rotated));
+    assert_eq!(told[2], (hash_of(&first), Some(end)));
+    // A shorter end is not made longer, and both are listed.
+    let (_, again) = daemon.call(&path, &json!({"overlap": "30d"})).await;
+    assert_eq!(again["replaced"]["expires_ms"], json!(end), "{again}");
+    let (_, list) = daemon.get("/v1/consumers/acme/keys").await;
+    assert_eq!(list["keys"].as_array().map(Vec::len), Some(3), "{list}");
+    for (body, want) in [(json!({"overlap": "2h", "expires": "1h"}), 400), (json!({"overlap": "soon"}), 400)] {
+        assert_eq!(daemon.call(&path, &body).await.0, want, "row {body}");
+    }
+    assert_eq!(daemon.call("POST /v1/consumers/acme/keys/00/rotate", &json!({})).await.0, 404);
+}
+
+#[tokio::test]
 async fn an_override_is_kept_set_and_audited() {
     let daemon = Daemon::start().await;
     daemon.furnish().await;
@@ -403,4 +436,17 @@ async fn a_start_goes_back_to_the_newest_revision_that_can_run() {
     assert_eq!(second.ran(), [2], "revision 3 cannot run here");
     let (status, applied) = second.call("PATCH /v1/routes/orders", &json!({"priority": 1})).await;
     assert_eq!((status, &applied["revision"]["number"]), (200, &json!(4)), "numbers are never given twice");
+}
+
+#[tokio::test]
+async fn verdicts_are_flushed() {
+    let daemon = Daemon::start().await;
+    let (status, reply) = daemon.call("POST /v1/policies/sso/flush", &json!({})).await;
+    assert_eq!((status, reply), (200, json!({"flushed": 7})));
+    let (status, reply) = daemon.call("POST /v1/policies/sso/flush", &json!({"key": ["a", "b"]})).await;
+    assert_eq!((status, reply), (200, json!({"flushed": 2})));
+    assert_eq!(daemon.call("POST /v1/policies/other/flush", &json!({})).await.0, 404);
+    let (status, reply) = daemon.call("POST /v1/policies/sso/flush", &json!({"key": ["a"], "subject": "b"})).await;
+    assert_eq!(status, 400, "{reply}");
+    assert_eq!(daemon.call("POST /v1/policies/sso/flush", &json!({"user": "b"})).await.0, 400);
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Presence, Request};
+use super::{ClientCertificate, Presence, Request};
 
 /// What one client connection has in common for all its requests.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ pub struct Client {
     pub scheme: Scheme,
     /// What the client named in its TLS handshake, in lower case.
     pub server_name: Option<Box<str>>,
-    /// The SHA-256 of the certificate it showed, if it was asked for one.
-    pub certificate: Option<Box<[u8]>>,
+    /// The certificate it showed, if it was asked for one.
+    pub certificate: Option<Box<ClientCertificate>>,
     /// Whether the peer is a proxy whose forwarding fields are believed.
     pub trusted: bool,
     pub presence: Rc<Presence>,

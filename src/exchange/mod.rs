@@ -4,6 +4,8 @@
 //! Header fields live in [`Fields`]: one buffer and ranges into it, the same for HTTP/1 and HTTP/2, so that a field
 //! that nobody touches is copied twice (in, out) and never hashed, allocated or reference-counted.
 
+mod client_certificate;
+
 #[expect(clippy::module_inception, reason = "the exchange is what this module is about")]
 mod exchange;
 
@@ -19,6 +21,7 @@ mod request;
 
 pub mod spelling;
 
+pub use client_certificate::ClientCertificate;
 pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;

@@ -293,7 +293,7 @@ mod tests {
 
     fn finish(recorder: &Recorder, observer: &Observer, status: u16, fault: Option<&Fault>) {
         let route = observer.meters.meter(Metered::Route, "orders");
-        let mut timings = Timings::default();
+        let timings = Timings::default();
         timings.add(Stage::Route, 3);
         timings.add(Stage::Wait, 400);
         timings.add(Stage::Wait, 100);

@@ -2,6 +2,8 @@
 //! How long an exchange spent in each stage. The stages are those of the journey, in travel order; the words for them
 //! are an interface: they stand on every timeline.
 
+use std::cell::Cell;
+
 use weirgate_store::wire::TimelineStep;
 
 /// The stages that are timed, in travel order.
@@ -43,20 +45,20 @@ impl Stage {
 }
 
 /// Microseconds per stage; `None` for a stage the exchange did not reach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings([Option<u64>; Stage::COUNT]);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timings([Cell<Option<u64>>; Stage::COUNT]);
 
 impl Timings {
     /// Adds time to a stage: a retry passes some stages twice.
-    pub fn add(&mut self, stage: Stage, micros: u64) {
-        if let Some(slot) = self.0.get_mut(stage as usize) {
-            *slot = Some(slot.unwrap_or(0) + micros);
+    pub fn add(&self, stage: Stage, micros: u64) {
+        if let Some(slot) = self.0.get(stage as usize) {
+            slot.set(Some(slot.get().unwrap_or(0) + micros));
         }
     }
 
     /// The time of a stage.
     pub fn of(&self, stage: Stage) -> Option<u64> {
-        self.0.get(stage as usize).copied().flatten()
+        self.0.get(stage as usize).and_then(Cell::get)
     }
 
     pub(super) fn timeline(&self) -> Vec<TimelineStep> {

@@ -14,6 +14,8 @@ use smallvec::SmallVec;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Consumer;
+use super::authenticate::proofs::Proofs;
+use super::last_used::LastUsed;
 
 /// A keyed hash of an API key.
 pub type Hash = [u8; 32];
@@ -57,7 +59,9 @@ pub struct Credentials {
     consumers: Arc<[Option<Arc<Consumer>>]>,
     base: Arc<Base>,
     overlay: Arc<[CredentialChange]>,
+    proofs: Arc<Proofs>,
     subjects: Arc<Subjects>,
+    used: Arc<LastUsed>,
 }
 
 impl fmt::Debug for Credentials {
@@ -86,7 +90,15 @@ impl Credentials {
         credentials: impl Iterator<Item = Credential>,
     ) -> Self {
         let base = Arc::new(Base::build(credentials.collect()));
-        Self { secret, consumers, base, overlay: Arc::new([]), subjects: Arc::default() }
+        Self {
+            secret,
+            consumers,
+            base,
+            overlay: Arc::new([]),
+            proofs: Arc::default(),
+            subjects: Arc::default(),
+            used: Arc::new(LastUsed::new()),
+        }
     }
 
     /// The same keys over another list of consumers; an index that is `None` there no longer opens anything.
@@ -104,7 +116,37 @@ impl Credentials {
         let named = self.subjects.by_subject.get(subject).into_iter().flatten();
         let place = named.filter(|(of, _)| of.is_none() || of.as_deref() == issuer).max_by_key(|(of, _)| of.is_some());
         let place = place.map(|(_, place)| place).or_else(|| self.subjects.by_name.get(subject))?;
-        self.consumers.get(*place as usize)?.as_ref()
+        self.consumer(*place)
+    }
+
+    /// The same keys for one who only asks what would happen: no use of them is noted.
+    pub fn unobserved(&self) -> Self {
+        Self { used: Arc::default(), ..self.clone() }
+    }
+
+    /// When keys were used.
+    pub fn used(&self) -> &LastUsed {
+        &self.used
+    }
+
+    /// The same keys beside other proofs.
+    pub fn with_proofs(&self, proofs: Arc<Proofs>) -> Self {
+        Self { proofs, ..self.clone() }
+    }
+
+    /// What consumers prove themselves by besides keys.
+    pub fn proofs(&self) -> &Arc<Proofs> {
+        &self.proofs
+    }
+
+    /// The consumer with this number, if there still is one.
+    pub fn consumer(&self, id: u32) -> Option<&Arc<Consumer>> {
+        self.consumers.get(id as usize)?.as_ref()
+    }
+
+    /// The consumer of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Consumer>> {
+        self.consumer(*self.proofs.names.get(name)?)
     }
 
     /// The table after these changes. Costs a copy of the overlay, or, when that is full, a rebuild of the array
@@ -147,7 +189,9 @@ impl Credentials {
         if credential.expires_s != 0 && now_s >= i64::from(credential.expires_s) {
             return None;
         }
-        self.consumers.get(credential.consumer as usize)?.as_ref()
+        let consumer = self.consumers.get(credential.consumer as usize)?.as_ref()?;
+        self.used.note(hash, now_s);
+        Some(consumer)
     }
 }
 

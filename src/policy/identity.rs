@@ -23,6 +23,8 @@ pub struct Identity {
     pub consumer: Option<Arc<Consumer>>,
     /// What a token or an identity provider said of it.
     pub claims: Option<Arc<Claims>>,
+    /// Whether nobody proved anything, and the consumer is the one for that.
+    pub anonymous: bool,
 }
 
 /// What a token, a certificate or an identity provider says of a caller, for policies that decide by it.
@@ -114,6 +116,16 @@ pub fn is_identity(name: &[u8]) -> bool {
             || (name.len() == 20 && matches(b"x-anonymous-consumer")))
 }
 
+/// Whether a field tells an endpoint about a client certificate: those of `mtls`, and `Client-Cert` and
+/// `Client-Cert-Chain` (RFC 9440), which only a gateway may send.
+pub fn is_certificate(name: &[u8]) -> bool {
+    let is_like = |(a, b): (&u8, &u8)| a.to_ascii_lowercase() == *b || (*a == b'_' && *b == b'-');
+    let starts = |start: &[u8]| name.len() >= start.len() && name.iter().zip(start).all(is_like);
+    starts(b"x-client-cert-")
+        || (name.len() == 11 && starts(b"client-cert"))
+        || (name.len() == 17 && starts(b"client-cert-chain"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Consumer, is_identity, strip_identity};
@@ -127,6 +139,16 @@ mod tests {
         assert!(is_identity(b"X-Anonymous_Consumer") && is_identity(b"x-consumer-"));
         for name in ["X-Consumer", "X-Consumers-Id", "X-Anonymous-Consumer-Not", "X-Edge", "", "X", "é"] {
             assert!(!is_identity(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_certificate_field_is_known() {
+        for name in ["X-Client-Cert-Subject", "x_client_cert_fingerprint", "Client-Cert", "CLIENT_CERT_CHAIN"] {
+            assert!(super::is_certificate(name.as_bytes()), "{name}");
+        }
+        for name in ["X-Client-Certs", "Client-Certificate", "Client-Cer", "X-Client", ""] {
+            assert!(!super::is_certificate(name.as_bytes()), "{name}");
         }
     }
 

@@ -19,13 +19,23 @@ use crate::exchange::{self, Client, Fields, RequestId};
 use crate::fault::Fault;
 use authenticate::token::keys::Keys;
 
+pub mod access;
+
 pub mod authenticate;
 
+pub mod authorize;
+
+pub mod call;
+
 mod credentials;
+
+pub mod forward_auth;
 
 pub mod headers;
 
 mod identity;
+
+pub mod last_used;
 
 mod mistake;
 
@@ -38,12 +48,22 @@ pub mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use access::bots::Bots;
+pub use access::ip::Ip;
+pub use access::methods::Methods;
+pub use authenticate::any_of::AnyOf;
 pub use authenticate::api_key::ApiKey;
+pub use authenticate::basic::Basic;
 pub use authenticate::jwt::JwtPolicy;
+pub use authenticate::mtls::Mtls;
 pub use authenticate::oauth2::OAuth2Policy;
+pub use authenticate::signature::HttpSignature;
+pub use authorize::Authorize;
+pub use call::{Call, Called};
 pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, Subjects, hash_of};
+pub use forward_auth::{ForwardAuth, Verdicts};
 pub use headers::Edits;
-pub use identity::{Claims, Consumer, Identity, is_identity, strip_identity};
+pub use identity::{Claims, Consumer, Identity, is_certificate, is_identity, strip_identity};
 pub use mistake::Mistake;
 pub use note::Note;
 pub use rate_limit::{RateLimit, limit_fields};
@@ -55,10 +75,13 @@ pub type Notes = SmallVec<[Note; 4]>;
 /// Declared in running order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Before anybody is known: limits by client address, so that guessing keys is limited too.
+    /// Before anybody is known: by address and method, then limits by client address, so that guessing keys is limited
+    /// too.
     Access,
     /// Who is it?
     Authenticate,
+    /// May they?
+    Authorize,
     /// How often may they?
     Limit,
     /// What the endpoint sees.
@@ -70,8 +93,17 @@ pub enum Phase {
 /// A policy of a route.
 #[derive(Clone, Debug)]
 pub enum Policy {
+    AnyOf(AnyOf),
     ApiKey(ApiKey),
+    Authorize(Arc<Authorize>),
+    Basic(Basic),
+    Bots(Arc<Bots>),
+    ForwardAuth(Arc<ForwardAuth>),
+    HttpSignature(HttpSignature),
+    Ip(Arc<Ip>),
     Jwt(JwtPolicy),
+    Methods(Arc<Methods>),
+    Mtls(Mtls),
     OAuth2(OAuth2Policy),
     RateLimit(RateLimit),
     ReplyHeaders(Edits),
@@ -86,6 +118,8 @@ pub enum Verdict {
     Reply(Box<Reply>),
     /// Somebody has to be asked first; call again with the answer in [`Steps::answer`].
     Wait(Waiting),
+    /// The same, and it is an upstream that has to be asked.
+    Call(Box<Call>),
 }
 
 /// An answer that a policy gives itself.
@@ -120,9 +154,18 @@ impl Policy {
     /// The name that the operator gave it.
     pub fn name(&self) -> &str {
         match self {
+            Self::AnyOf(policy) => &policy.name,
             Self::ApiKey(policy) => &policy.name,
             Self::Jwt(policy) => policy.name(),
             Self::OAuth2(policy) => policy.name(),
+            Self::Authorize(policy) => &policy.name,
+            Self::Basic(policy) => &policy.name,
+            Self::Bots(policy) => &policy.name,
+            Self::ForwardAuth(policy) => &policy.name,
+            Self::HttpSignature(policy) => &policy.name,
+            Self::Ip(policy) => &policy.name,
+            Self::Methods(policy) => &policy.name,
+            Self::Mtls(policy) => &policy.name,
             Self::RateLimit(policy) => &policy.name,
             Self::ReplyHeaders(policy) | Self::RequestHeaders(policy) => &policy.name,
         }
@@ -131,7 +174,15 @@ impl Policy {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::ApiKey(_) | Self::Jwt(_) | Self::OAuth2(_) => Phase::Authenticate,
+            Self::AnyOf(_)
+            | Self::ApiKey(_)
+            | Self::Basic(_)
+            | Self::HttpSignature(_)
+            | Self::Jwt(_)
+            | Self::Mtls(_)
+            | Self::OAuth2(_) => Phase::Authenticate,
+            Self::Authorize(_) | Self::ForwardAuth(_) => Phase::Authorize,
+            Self::Bots(_) | Self::Ip(_) | Self::Methods(_) => Phase::Access,
             Self::RateLimit(limit) if limit.per == rate_limit::Per::Ip => Phase::Access,
             Self::RateLimit(_) => Phase::Limit,
             Self::ReplyHeaders(_) => Phase::Reply,
@@ -144,19 +195,18 @@ impl Policy {
     /// Names every set of keys that it verifies with.
     pub fn each_issuer(&self, visit: &mut dyn FnMut(&Arc<Keys>)) {
         match self {
+            Self::AnyOf(policy) => policy.methods().iter().for_each(|method| method.each_issuer(visit)),
             Self::Jwt(policy) => visit(&policy.0.keys),
-            Self::ApiKey(_)
-            | Self::OAuth2(_)
-            | Self::RateLimit(_)
-            | Self::ReplyHeaders(_)
-            | Self::RequestHeaders(_) => {}
+            _ => {}
         }
     }
 }
 
-/// Puts policies in running order; those of one phase stay as they were written.
+/// Puts policies in running order. In one phase, those come last that charge somebody or ask somebody, so that what is
+/// refused for nothing is; the others stay as they were written.
 pub fn sort(policies: &mut [Policy]) {
-    policies.sort_by_key(Policy::phase);
+    let is_late = |policy: &Policy| matches!(policy, Policy::ForwardAuth(_) | Policy::RateLimit(_));
+    policies.sort_by_key(|policy| (policy.phase(), is_late(policy)));
 }
 
 /// Runs the policies over a request, from where `steps` stands. `policies` are in running order.
@@ -164,16 +214,25 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
     while let Some(policy) = policies.get(steps.next) {
         let at = steps.next;
         let verdict = match policy {
-            Policy::ApiKey(policy) => policy.check(at, request)?,
-            Policy::Jwt(policy) => policy.check(at, request, steps.answer.take().as_ref())?,
-            Policy::OAuth2(policy) => policy.check(at, request, steps.answer.take().as_ref())?,
+            Policy::AnyOf(_)
+            | Policy::ApiKey(_)
+            | Policy::Basic(_)
+            | Policy::HttpSignature(_)
+            | Policy::Jwt(_)
+            | Policy::Mtls(_)
+            | Policy::OAuth2(_) => authenticate::check(policy, at, request, steps)?,
+            Policy::Authorize(policy) => policy.check(at, request)?,
+            Policy::Bots(policy) => policy.check(at, request)?,
+            Policy::ForwardAuth(policy) => policy.check(at, request, steps)?,
+            Policy::Ip(policy) => policy.check(at, request)?,
+            Policy::Methods(policy) => policy.check(at, request)?,
             Policy::RateLimit(_) => limit(policies, at, request, steps)?,
             Policy::RequestHeaders(edits) => edit(edits, at, request),
             Policy::ReplyHeaders(_) => Verdict::Continue,
         };
         match verdict {
             Verdict::Continue => steps.next += 1,
-            Verdict::Reply(_) | Verdict::Wait(_) => return Ok(verdict),
+            Verdict::Reply(_) | Verdict::Wait(_) | Verdict::Call(_) => return Ok(verdict),
         }
     }
     Ok(Verdict::Continue)
@@ -183,13 +242,8 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
 pub fn on_reply(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
     limit_fields(policies, notes, reply);
     for policy in policies {
-        match policy {
-            Policy::ReplyHeaders(edits) => edits.apply(reply),
-            Policy::ApiKey(_)
-            | Policy::Jwt(_)
-            | Policy::OAuth2(_)
-            | Policy::RateLimit(_)
-            | Policy::RequestHeaders(_) => {}
+        if let Policy::ReplyHeaders(edits) = policy {
+            edits.apply(reply);
         }
     }
 }
@@ -235,11 +289,7 @@ fn run_of_limits(policies: &[Policy], at: usize) -> SmallVec<[&RateLimit; 4]> {
 fn limit_of(policy: &Policy) -> Option<&RateLimit> {
     match policy {
         Policy::RateLimit(limit) => Some(limit),
-        Policy::ApiKey(_)
-        | Policy::Jwt(_)
-        | Policy::OAuth2(_)
-        | Policy::ReplyHeaders(_)
-        | Policy::RequestHeaders(_) => None,
+        _ => None,
     }
 }
 
@@ -254,17 +304,30 @@ fn place(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
 }
 
+/// What the policy that was just asked has noted.
+fn last(policies: &[Policy], request: &Request<'_>) -> String {
+    let consumer = request.identity.consumer.as_deref();
+    request.notes.last().map_or_else(String::new, |note| note.phrase(policies, consumer))
+}
+
 /// What each policy would do with this request, in running order, as phrases; the last is the refusal if there is
 /// one. It charges no limit. The request is changed as it would be, so give it a copy.
 pub fn explain(policies: &[Policy], request: &mut Request<'_>) -> Result<Vec<String>, (Vec<String>, Fault)> {
     let mut phrases = Vec::new();
     for (at, policy) in policies.iter().enumerate() {
         let outcome = match policy {
-            Policy::ApiKey(key) => key
-                .check(at, request)
-                .map(|_| Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref())),
-            Policy::Jwt(policy) => policy.explain(at, request),
-            Policy::OAuth2(policy) => policy.explain(at, request),
+            Policy::AnyOf(_)
+            | Policy::ApiKey(_)
+            | Policy::Basic(_)
+            | Policy::HttpSignature(_)
+            | Policy::Jwt(_)
+            | Policy::Mtls(_)
+            | Policy::OAuth2(_) => authenticate::explain(policy, at, policies, request),
+            Policy::Authorize(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::Bots(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::ForwardAuth(policy) => policy.explain(request),
+            Policy::Ip(policy) => policy.check(at, request).map(|_| last(policies, request)),
+            Policy::Methods(policy) => policy.check(at, request).map(|_| last(policies, request)),
             Policy::RateLimit(limit) => match rate_limit::peek_all(&[limit.ask(request)], request.now_ns) {
                 Ok(left) => {
                     let left = left.first().map_or(0, |left| left.requests);

@@ -186,7 +186,7 @@ pub fn limit_fields(policies: &[Policy], notes: &[Note], reply: &mut Fields) {
         let (at, left, seconds) = match *note {
             Note::Limited { policy, left, reset_s } => (policy, left, reset_s),
             Note::Refused { policy, retry_s } => (policy, 0, retry_s),
-            Note::Edited { .. } | Note::Identified { .. } | Note::Verified { .. } => continue,
+            _ => continue,
         };
         let Some(Policy::RateLimit(limit)) = policies.get(usize::from(at)) else { continue };
         let comma = if state.0.is_empty() { "" } else { ", " };

@@ -70,6 +70,7 @@ impl Route {
                 Ok(Verdict::Continue) => String::new(),
                 Ok(Verdict::Reply(reply)) => reply.status.to_string(),
                 Ok(Verdict::Wait(_)) => "waits".to_owned(),
+                Ok(Verdict::Call(call)) => format!("asks upstream {}", call.upstream),
                 Err(fault) => fault.to_string(),
             });
         if line.is_empty() { request } else { line }

@@ -7,14 +7,18 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::authenticate::passwords::Checked;
 use super::authenticate::token::introspection::Said;
+use super::forward_auth::{Lead, Outcome};
 use super::rate_limit::Key;
-use super::{Policy, limit_of};
+use super::{Called, Policy, limit_of};
+use crate::fault::Fault;
 
 /// The longest that one policy may wait for an answer.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -28,6 +32,8 @@ pub struct Steps {
     pub(super) charged: SmallVec<[(u16, Key); 4]>,
     /// What the policy that is next waited for.
     pub answer: Option<Answer>,
+    /// What others wait for this request to find out.
+    pub(super) lead: Option<Lead>,
 }
 
 impl Steps {
@@ -48,8 +54,16 @@ pub enum Answer {
     Keys,
     /// What an issuer says of a token.
     Introspected(Said),
+    /// The one that was to ask went away without an answer.
+    Abandoned,
+    /// What an upstream said to a [`Call`](super::Call).
+    Called(Result<Called, Box<Fault>>),
     /// Nobody answered in [`WAIT_MAX`].
     Late,
+    /// What a service said to another request, and is said to this one, too.
+    Told(Arc<Outcome>),
+    /// A password was checked, or could not be.
+    Password(Checked),
 }
 
 /// An answer that is on its way.

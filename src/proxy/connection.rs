@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +21,7 @@ use crate::clock;
 use crate::config::snapshot::Listener;
 use crate::exchange::{Client, Presence, Scheme};
 use crate::protocol::stream::Stream;
+use crate::tls::client;
 
 /// What an HTTP/2 client says first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -114,7 +114,7 @@ async fn greet(worker: Rc<Worker>, listener: Arc<Listener>, presence: Rc<Presenc
     drop(deadline);
     let session = stream.get_ref().1;
     let shown = session.peer_certificates().and_then(|chain| chain.first());
-    let certificate = shown.map(|leaf| digest(&SHA256, leaf).as_ref().into());
+    let certificate = shown.map(|leaf| Box::new(client::read(leaf)));
     let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
     let client = Rc::new(Client { certificate, ..client(Scheme::Https, server_name) });
     if session.alpn_protocol() == Some(b"h2") {

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use smallvec::SmallVec;
 
 use crate::exchange::{Client, Exchange, Field, Fields, Known, Protocol, Request};
-use crate::policy::is_identity;
+use crate::policy::{is_certificate, is_identity};
 
 /// Names that one `Connection` field may list; more is noise and its names stay unnamed.
 const NOMINATED_MAX: usize = 16;
@@ -30,6 +30,7 @@ pub fn clean_request(fields: &mut Fields, trusted: bool) {
         Known::Other => {
             !is_nominated(&nominated, &field)
                 && !is_identity(field.name)
+                && !is_certificate(field.name)
                 && !is_disguised(field.name)
                 && (trusted || !is_forwarding(field.name))
         }

@@ -165,7 +165,7 @@ fn explain_policies(
         client: &asked.client,
         client_ip: asked.client_ip,
         route: route.identity,
-        credentials,
+        credentials: &credentials.unobserved(),
         identity: &mut identity,
         notes: &mut notes,
         now_ns: clock::since_start_ns(),

@@ -25,25 +25,34 @@ use crate::route::{Found, Query};
 pub type ReplyTo<B> = Reply<Sendable<B>>;
 
 /// Answers a request. `body` is what follows its head, framed as `framing` says.
-pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> ReplyTo<B>
+pub async fn handle<B>(journey: &mut Journey, framing: &RequestFraming, mut body: B) -> ReplyTo<B>
 where
     B: RequestBody,
 {
-    let outcome = travel(journey, framing, body).await;
+    let outcome = match decide(journey, framing, &mut body).await {
+        Ok(None) => forward::forward(journey, framing, body).await.map(|forwarded| clean(journey, forwarded)),
+        Ok(Some(reply)) => Ok(Reply::of_policy(reply)),
+        Err(fault) => Err(fault),
+    };
     finish(journey, outcome)
 }
 
-async fn travel<B>(journey: &mut Journey, framing: &RequestFraming, body: B) -> Result<ReplyTo<B>, Fault>
+/// Everything that is decided about a request before it goes anywhere; a reply if a policy gives one.
+async fn decide<B>(
+    journey: &mut Journey,
+    framing: &RequestFraming,
+    body: &mut B,
+) -> Result<Option<policy::Reply>, Fault>
 where
     B: RequestBody,
 {
     find_route(journey)?;
-    limit_body(journey, &body)?;
+    limit_body(journey, body)?;
     if let Some(reply) = policies::check(journey).await? {
-        return Ok(Reply::of_policy(reply));
+        return Ok(Some(reply));
     }
-    let forwarded = forward::forward(journey, framing, body).await?;
-    Ok(clean(journey, forwarded))
+    forward::begin(journey, framing, body)?;
+    Ok(None)
 }
 
 /// Both outcomes end here: a fault becomes bytes in `response` and nowhere else, and every reply of a route passes its
@@ -108,9 +117,7 @@ fn limit_body<B: RequestBody>(journey: &Journey, body: &B) -> Result<(), Fault> 
 /// What an endpoint sent, without what was for us.
 fn clean<B>(journey: &mut Journey, forwarded: Forwarded<B>) -> Reply<B> {
     let now = forwarded.replied;
-    if let Some(sent) = forwarded.sent {
-        journey.time(Stage::Wait, sent, now);
-    }
+    journey.time(Stage::Wait, forwarded.sent, now);
     journey.replied = Some(now);
     let mut reply = Reply::of_endpoint(forwarded.reply);
     edge::clean_reply(&mut reply.fields);

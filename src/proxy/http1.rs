@@ -57,7 +57,7 @@ pub(super) enum Next {
     /// It is cut.
     Gone,
     /// It becomes a tunnel.
-    Tunnel(Box<(Journey, ReplyTo<client::RequestBody>)>),
+    Tunnel(Box<(Box<Journey>, ReplyTo<client::RequestBody>)>),
 }
 
 /// Serves requests until the connection ends.
@@ -105,36 +105,33 @@ async fn exchange(
     // Nobody connects here any more: what is open may finish, and no more.
     let is_closing = !snapshot.listeners.contains_key(&client.listener);
     let (mut journey, prepared) = begin(worker, client, snapshot, line, fields);
-    let (reply, wants_more) = match prepared {
+    let wants_more = prepared.as_ref().is_ok_and(|framing| framing.keep_alive);
+    let reply = match prepared {
         Ok(framing) => {
             let body = side.begin_body(version, framing.framing, framing.expect_continue);
-            let reply = {
-                let handling = std::pin::pin!(http::handle(&mut journey, &framing, body));
-                while_there(&side, handling).await
-            };
-            let Some(reply) = reply else {
-                journey.cut(Fault::ClientClosed);
-                return Next::Gone;
-            };
-            (reply, framing.keep_alive)
+            let handling = std::pin::pin!(http::handle(&mut journey, &framing, body));
+            while_there(&side, handling).await
         }
-        Err(fault) => (http::refuse::<client::RequestBody>(&mut journey, fault), false),
+        Err(fault) => Some(http::refuse(&mut journey, fault)),
+    };
+    let Some(mut reply) = reply else {
+        journey.cut(Fault::ClientClosed);
+        return Next::Gone;
     };
     let keep = wants_more && !last && !is_closing && side.can_keep_alive() && !worker.is_draining();
     if reply.tunnel.is_some() {
         return Next::Tunnel(Box::new((journey, reply)));
     }
     let head = ReplyHead { is_http10: version == Version::Http10, keep, method: journey.x.request.method.clone() };
-    let mut written = write_reply(&side, worker, &head, reply, &mut journey).await;
+    let mut written = write_reply(&side, worker, &head, &mut reply, &mut journey).await;
     if let Err(fault) = &written
         && fault.facts().blame == Blame::Endpoint
         && !side.has_sent()
     {
         // The reply broke off before any of it left: it can still be a whole one that says so.
-        journey.cut(fault.clone());
-        let page = http::refuse::<client::RequestBody>(&mut journey, fault.clone());
-        written = write_reply(&side, worker, &ReplyHead { keep: false, ..head.clone() }, page, &mut journey).await;
+        written = Box::pin(write_fault(&side, worker, &head, fault.clone(), &mut journey)).await;
     }
+    drop(reply);
     (journey.bytes_in, journey.bytes_out) = side.take_counts();
     match written {
         Ok(true) => {}
@@ -169,7 +166,7 @@ fn begin(
     snapshot: LocalSnapshot,
     line: Result<RequestLine, Fault>,
     mut fields: Fields,
-) -> (Journey, Result<RequestFraming, Fault>) {
+) -> (Box<Journey>, Result<RequestFraming, Fault>) {
     let arrived = clock::now();
     let mut client_ip = client.peer.ip().to_canonical();
     let mut method = Method::GET;
@@ -278,19 +275,32 @@ impl ReplyHead {
     }
 }
 
+/// Writes the page of a fault in place of a reply, as the last of its connection.
+async fn write_fault(
+    side: &ClientSide,
+    worker: &Worker,
+    head: &ReplyHead,
+    fault: Fault,
+    journey: &mut Journey,
+) -> Result<bool, Fault> {
+    journey.cut(fault.clone());
+    let mut page = http::refuse::<client::RequestBody>(journey, fault);
+    write_reply(side, worker, &ReplyHead { keep: false, ..head.clone() }, &mut page, journey).await
+}
+
 /// Writes a reply; whether the connection can live on.
 async fn write_reply<B>(
     side: &ClientSide,
     worker: &Worker,
     head: &ReplyHead,
-    mut reply: Reply<B>,
+    reply: &mut Reply<B>,
     journey: &mut Journey,
 ) -> Result<bool, Fault>
 where
     B: Body<Data = Bytes, Error = Fault> + Unpin,
 {
     let mut out = worker.buffers.output();
-    let (coding, keep) = head.write(&mut out, &reply, worker.wall_s());
+    let (coding, keep) = head.write(&mut out, reply, worker.wall_s());
     let outcome = if head.is_bodiless(reply.status) {
         side.write_all(&out, &[]).await
     } else {
@@ -301,7 +311,7 @@ where
         fault => fault,
     };
     worker.buffers.return_output(out);
-    worker.buffers.return_fields(reply.fields);
+    worker.buffers.return_fields(std::mem::take(&mut reply.fields));
     outcome.map(|()| keep)
 }
 

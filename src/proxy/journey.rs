@@ -16,7 +16,7 @@ use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
 use crate::config::snapshot::{Route, Turn, Upstream};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Request};
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
 use crate::policy::{Identity, Notes, note};
@@ -37,6 +37,8 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Journey {
     pub x: Exchange,
+    /// When it arrived, on the clock that limits and budgets count in.
+    pub arrived_ns: u64,
     pub worker: Rc<Worker>,
     pub snapshot: LocalSnapshot,
     pub route: Option<u32>,
@@ -52,7 +54,7 @@ pub struct Journey {
     pub attempts: SmallVec<[Attempt; 1]>,
     /// Why a failed attempt was the last.
     pub refusal: Option<Refusal>,
-    timings: Cell<Timings>,
+    timings: Timings,
     pub fault: Option<Fault>,
     /// What the client was answered; 0 until then.
     pub status: u16,
@@ -65,27 +67,50 @@ pub struct Journey {
     pub admitted: Admitted,
     /// When the attempt began that was answered, if the endpoint is to be measured to the last byte.
     pub measured: Cell<Option<Instant>>,
-    /// Nobody waits for it, so it is nobody's exchange and is not recorded.
-    pub is_copy: bool,
+    pub sake: Sake,
+}
+
+/// What a journey is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sake {
+    /// A request of a client.
+    Exchange,
+    /// A copy of one. Nobody waits for it, so it is nobody's exchange and is not recorded.
+    Copy,
+    /// A question that has to be answered before a request can go on. It is part of that exchange.
+    Call,
 }
 
 impl Journey {
-    /// The journey of `x` begins.
-    pub fn new(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
+    /// The journey of `x` begins. It is boxed, as it is handed on from the head of the request to the end of the reply.
+    pub fn new(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Box<Self> {
         worker.recorder.total().enter(worker.index);
         Self::blank(x, worker, snapshot)
     }
 
     /// Another journey of the same request, to another upstream, for which nobody waits.
-    pub fn copy(&self, upstream: u32) -> Self {
+    pub fn copy(&self, upstream: u32) -> Box<Self> {
         let x = Exchange { arrived: clock::now(), attempts: 0, ..self.x.clone() };
         let mut copy = Self::blank(x, Rc::clone(&self.worker), Rc::clone(&self.snapshot));
-        (copy.route, copy.upstream, copy.is_copy) = (self.route, Some(upstream), true);
+        (copy.route, copy.upstream, copy.sake) = (self.route, Some(upstream), Sake::Copy);
         copy
     }
 
-    fn blank(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Self {
-        Self {
+    /// The journey of another request that this one waits for.
+    pub fn call(&self, upstream: u32, request: Request) -> Box<Self> {
+        let Exchange { id, client, client_ip, .. } = &self.x;
+        let (client, arrived) = (Rc::clone(client), clock::now());
+        let x = Exchange { id: *id, client, client_ip: *client_ip, request, arrived, attempts: 0 };
+        let mut call = Self::blank(x, Rc::clone(&self.worker), Rc::clone(&self.snapshot));
+        (call.route, call.upstream, call.sake) = (self.route, Some(upstream), Sake::Call);
+        // So that it waits in a queue as the one it is for would.
+        call.identity = self.identity.clone();
+        call
+    }
+
+    fn blank(x: Exchange, worker: Rc<Worker>, snapshot: LocalSnapshot) -> Box<Self> {
+        Box::new(Self {
+            arrived_ns: clock::since_start_ns_at(x.arrived),
             x,
             worker,
             snapshot,
@@ -97,7 +122,7 @@ impl Journey {
             notes: Notes::new(),
             attempts: SmallVec::new(),
             refusal: None,
-            timings: Cell::default(),
+            timings: Timings::default(),
             fault: None,
             status: 0,
             bytes_in: 0,
@@ -106,8 +131,8 @@ impl Journey {
             in_flight: None,
             admitted: Admitted::default(),
             measured: Cell::new(None),
-            is_copy: false,
-        }
+            sake: Sake::Exchange,
+        })
     }
 
     /// The route that was found.
@@ -130,16 +155,27 @@ impl Journey {
     /// When the attempt under way began: the first begins with the request, as far as anyone can measure, unless it had to
     /// wait for a place. Later ones read the clock.
     pub fn attempt_began(&self) -> Instant {
-        let is_first = self.x.attempts <= 1 && self.admitted.waited.is_none();
-        if is_first { self.x.arrived } else { clock::now() }
+        if self.is_first_attempt() { self.x.arrived } else { clock::now() }
+    }
+
+    /// The same on the clock that limits and budgets count in.
+    pub fn attempt_began_ns(&self) -> u64 {
+        if self.is_first_attempt() { self.arrived_ns } else { clock::since_start_ns() }
+    }
+
+    fn is_first_attempt(&self) -> bool {
+        self.x.attempts <= 1 && self.admitted.waited.is_none()
+    }
+
+    /// When the attempt under way has a connection and is sent.
+    pub fn attempt_sent(&self) -> Instant {
+        if self.attempts.len() > 1 { clock::now() } else { self.x.arrived }
     }
 
     /// Adds the time from `from` to `to` to a stage.
     pub fn time(&self, stage: Stage, from: Instant, to: Instant) {
         let micros = u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX);
-        let mut timings = self.timings.get();
-        timings.add(stage, micros);
-        self.timings.set(timings);
+        self.timings.add(stage, micros);
     }
 
     /// The client has not got, or not got all of, an answer.
@@ -213,7 +249,7 @@ impl Journey {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             micros,
-            timings: &self.timings.get(),
+            timings: &self.timings,
             route: route.map(|route| Part { name: &route.name, meter: &route.meter }),
             upstream: upstream.map(|upstream| Part { name: &upstream.name, meter: &upstream.meter }),
             endpoint,
@@ -229,10 +265,9 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
-        if self.is_copy {
-            super::forward::ended(self);
-        } else {
-            self.finish();
+        match self.sake {
+            Sake::Exchange => self.finish(),
+            Sake::Copy | Sake::Call => super::forward::ended(self),
         }
         let fields = std::mem::take(&mut self.x.request.fields);
         self.worker.buffers.return_fields(fields);

@@ -5,6 +5,8 @@
 //! `edge` is what any intermediary must take and add, `forward` the way to an endpoint and back, `journey` what is
 //! known on the way, `worker` what one thread owns.
 
+mod call;
+
 pub mod census;
 
 pub mod connection;

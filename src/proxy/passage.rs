@@ -149,7 +149,7 @@ impl Passage {
             }
             candidate
         };
-        let ask = self.worker.ask(self.presence.client.get().ip().to_canonical());
+        let ask = self.worker.ask(self.presence.client.get().ip().to_canonical(), &upstream.balance);
         let choice = upstream.balance.pick(&memory.turns, &ask, view);
         self.met_full = met_full.get();
         let choice: Choice = choice.ok_or_else(|| self.nobody(upstream))?;

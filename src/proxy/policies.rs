@@ -3,13 +3,15 @@
 
 use tokio::time::timeout;
 
+use super::call;
 use super::journey::Journey;
 use super::worker::LocalSnapshot;
 use crate::clock;
 use crate::config::snapshot::Route;
 use crate::fault::Fault;
+use crate::observe::Stage;
 use crate::policy::wait::WAIT_MAX;
-use crate::policy::{self, Answer, Reply, Steps, Verdict, Waiting};
+use crate::policy::{self, Answer, Call, Reply, Steps, Verdict, Waiting};
 
 /// Passes the request by its policies. A reply of one of them is the end of its way.
 pub(super) async fn check(journey: &mut Journey) -> Result<Option<Reply>, Fault> {
@@ -35,8 +37,14 @@ enum Begun {
 
 struct Asked {
     steps: Steps,
-    waiting: Waiting,
+    question: Question,
     snapshot: LocalSnapshot,
+}
+
+/// What a policy waits for.
+enum Question {
+    Wait(Waiting),
+    Call(Box<Call>),
 }
 
 /// As far as it goes without waiting.
@@ -47,20 +55,31 @@ fn begin(journey: &mut Journey) -> Result<Begun, Fault> {
     Ok(match run(journey, route, &mut steps)? {
         Verdict::Continue => Begun::Passed,
         Verdict::Reply(reply) => Begun::Replied(reply),
-        Verdict::Wait(waiting) => Begun::Asked(Box::new(Asked { steps, waiting, snapshot })),
+        Verdict::Wait(waiting) => asked(steps, Question::Wait(waiting), snapshot),
+        Verdict::Call(call) => asked(steps, Question::Call(call), snapshot),
     })
+}
+
+fn asked(steps: Steps, question: Question, snapshot: LocalSnapshot) -> Begun {
+    Begun::Asked(Box::new(Asked { steps, question, snapshot }))
 }
 
 /// The rest of the way, with every wait on it.
 async fn ask(journey: &mut Journey, asked: Asked) -> Result<Option<Reply>, Fault> {
-    let Asked { mut steps, mut waiting, snapshot } = asked;
+    let Asked { mut steps, mut question, snapshot } = asked;
     let route = journey.route.and_then(|index| snapshot.routes.get(index as usize)).ok_or(NO_ROUTE)?;
     loop {
-        steps.answer = Some(timeout(WAIT_MAX, waiting).await.unwrap_or(Answer::Late));
+        let began = clock::now();
+        steps.answer = Some(match question {
+            Question::Wait(waiting) => timeout(WAIT_MAX, waiting).await.unwrap_or(Answer::Late),
+            Question::Call(call) => Answer::Called(call::call(journey, *call).await.map_err(Box::new)),
+        });
+        journey.time(Stage::Policies, began, clock::now());
         match run(journey, route, &mut steps)? {
             Verdict::Continue => return Ok(None),
             Verdict::Reply(reply) => return Ok(Some(*reply)),
-            Verdict::Wait(next) => waiting = next,
+            Verdict::Wait(next) => question = Question::Wait(next),
+            Verdict::Call(next) => question = Question::Call(next),
         }
     }
 }
@@ -77,7 +96,7 @@ fn run(journey: &mut Journey, route: &Route, steps: &mut Steps) -> Result<Verdic
         credentials: &directory.credentials,
         identity: &mut journey.identity,
         notes: &mut journey.notes,
-        now_ns: clock::since_start_ns_at(x.arrived),
+        now_ns: journey.arrived_ns,
         now_s: journey.worker.wall_s(),
     };
     policy::on_request(&route.policies, steps, &mut request)

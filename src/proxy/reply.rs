@@ -24,7 +24,7 @@ pub struct Reply<B> {
     pub framing: Framing,
     pub body: Content<B>,
     /// The endpoint's side of an upgraded connection.
-    pub tunnel: Option<Tunnel>,
+    pub tunnel: Option<Box<Tunnel>>,
 }
 
 /// What a reply consists of.

@@ -19,7 +19,7 @@ use crate::protocol::http1 as codec;
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Answers the upgrade and relays until the end.
-pub(super) async fn run<B>(mut journey: Journey, side: Rc<ClientSide>, mut reply: Reply<B>) {
+pub(super) async fn run<B>(mut journey: Box<Journey>, side: Rc<ClientSide>, mut reply: Reply<B>) {
     let Some(tunnel) = reply.tunnel.take() else { return };
     let mut head = Vec::new();
     let status = reply.status;

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::census::Census;
 use super::forward::UnderWay;
 use super::tcp::Pipes;
-use crate::balance::{Ask, Key, Turns};
+use crate::balance::{Ask, Balancer, Key, Turns};
 use crate::clock::{self, Deadlines};
 use crate::config::consumers::Directory;
 use crate::config::snapshot::{Snapshot, Upstream};
@@ -233,10 +233,16 @@ impl Worker {
         RequestId(self.dice.borrow_mut().u128(..))
     }
 
+    /// A number that is another one each time.
+    pub fn draw(&self) -> u64 {
+        self.dice.borrow_mut().u64(..)
+    }
+
     /// What a balancer may look at for a client, whose address is the key.
-    pub fn ask(&self, source: IpAddr) -> Ask {
-        let now_ms = latency::millis(clock::since_start_ns_at(self.deadlines.now()));
-        Ask { source, seed: self.dice.borrow_mut().u64(..), now_ms, key: Key::Source }
+    pub fn ask(&self, source: IpAddr, balance: &Balancer) -> Ask {
+        let now = || latency::millis(clock::since_start_ns_at(self.deadlines.now()));
+        let now_ms = if balance.kind().measures() { now() } else { 0 };
+        Ask { source, seed: self.draw(), now_ms, key: Key::Source }
     }
 
     /// Seconds since 1970 UTC, at most a tick old.

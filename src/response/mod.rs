@@ -62,8 +62,14 @@ pub fn fault_page(fault: &Fault, id: RequestId, mut fields: Fields) -> Answer {
         | Fault::CredentialRepeated { challenge, .. }
         | Fault::TokenMissing { challenge, .. }
         | Fault::TokenInvalid { challenge, .. }
-        | Fault::TokenRepeated { challenge, .. } => fields.push(b"WWW-Authenticate", challenge.as_bytes()),
+        | Fault::TokenRepeated { challenge, .. }
+        | Fault::CallerUnknown { challenge, .. }
+        | Fault::ScopeMissing { challenge, .. }
+        | Fault::Unauthenticated { challenge, .. } => {
+            challenge.lines().for_each(|line| fields.push(b"WWW-Authenticate", line.as_bytes()));
+        }
         Fault::Method { allowed } => fields.push(b"Allow", allowed.as_bytes()),
+        Fault::MethodRefused { allowed, .. } => fields.push(b"Allow", allowed.as_bytes()),
         _ => {}
     }
     Answer { status: facts.status, fields, body: Bytes::from(body) }
@@ -126,6 +132,12 @@ mod tests {
         check(&method, 405, Some(("Allow", "GET, HEAD")), "\"code\":\"method\"");
         let missing = Fault::CredentialMissing { policy: policy(), challenge: "Key realm=\"r\"".into() };
         check(&missing, 401, Some(("WWW-Authenticate", "Key realm=\"r\"")), "No API key");
+        let (refusal, challenge) = (crate::fault::Refusal::PasswordWrong, "Key a\nBasic b".into());
+        let wrong = Fault::Unauthenticated { policy: policy(), refusal, challenge };
+        check(&wrong, 401, Some(("WWW-Authenticate", "Key a")), "\"code\":\"password-wrong\"");
+        let page = fault_page(&wrong, RequestId(7), Fields::new());
+        assert_eq!(page.fields.named(b"WWW-Authenticate").count(), 2, "one field for each way");
+        check(&Fault::PasswordsFull { policy: policy() }, 503, Some(("Retry-After", "1")), "passwords-full");
         check(&Fault::Malformed("two Host fields"), 400, None, "two Host fields");
         let down = Fault::NoEndpoint { upstream: "shop".into(), reason: "10.0.0.1 is down".into() };
         check(&down, 503, Some(("Retry-After", "1")), "Service unavailable");

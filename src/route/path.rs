@@ -84,6 +84,24 @@ impl PathPattern {
         Ok(Self::Regex { text: text.into(), regex })
     }
 
+    /// Whether it takes this path, in the matched spelling.
+    pub fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(own) => **own == *path,
+            Self::Prefix(own) => {
+                path.strip_prefix(&**own).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+            }
+            Self::Regex { regex, .. } => regex.is_match(path),
+            Self::Template(template) => {
+                let mut given = segments(path);
+                let fits = |own: &Option<Box<[u8]>>| {
+                    given.next().is_some_and(|text| own.as_ref().map_or(!text.is_empty(), |own| **own == *text))
+                };
+                template.segments.iter().all(fits) && given.next().is_none()
+            }
+        }
+    }
+
     /// What the parameters of this pattern are in `path`, which it has matched.
     pub(super) fn captures(&self, path: &[u8]) -> Captures<'_> {
         let Self::Template(template) = self else { return Captures::default() };

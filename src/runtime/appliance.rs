@@ -29,6 +29,7 @@ pub use self::prepare::Ready;
 use super::canary::{self, Canaries};
 use super::checker::{Checker, Restored as Known, Tellings};
 use super::discovery::{self, Discovered, Finder};
+use super::hashing;
 use super::identity::{self, Introspections, Issuers};
 use super::workers::Workers;
 use crate::clock;
@@ -128,7 +129,7 @@ impl Gateway {
     /// Starts workers and health checks over an empty configuration.
     pub fn start(worker_count: usize, remembered: Remembered) -> std::io::Result<Arc<Self>> {
         let observer = Arc::new(Observer::new(worker_count));
-        let consumers = Consumers::new(remembered.key_secret, remembered.issued);
+        let consumers = Consumers::new(remembered.key_secret, remembered.issued, Some(hashing::start()?));
         let discovery::Remembered { resolver, found, leases } = remembered.discovery;
         let mut state = ControlState {
             model: Arc::default(),
@@ -139,7 +140,7 @@ impl Gateway {
             overrides: overrides::Overrides::restored(remembered.overrides),
             learned: remembered.traffic.learned,
         };
-        let directory = state.consumers.adopt(&Model::default(), &observer.meters);
+        let directory = state.consumers.adopt(&Model::default(), &observer.meters, &*remembered.private_keys);
         let nothing = Arc::new(Snapshot::empty());
         let shared = Arc::new(Shared::new(Arc::clone(&nothing), Arc::new(directory), Arc::clone(&observer)));
         let workers = Workers::start(worker_count, &shared)?;
@@ -197,6 +198,11 @@ impl Gateway {
         let counted = Arc::clone(&self.shared.directory().meters);
         let directory: Directory = self.state().consumers.revoke(hash, counted);
         self.shared.set_directory(Arc::new(directory));
+    }
+
+    /// Keys that were used since then, by how their hashes begin, and when.
+    pub fn keys_used(&self, since_s: u32) -> Vec<(u64, u32)> {
+        self.shared.directory().credentials.used().since(since_s)
     }
 
     /// Client connections and UDP sessions, the newest first.

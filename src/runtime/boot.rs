@@ -69,7 +69,8 @@ impl Daemon {
             tokio::spawn(memory::keep_found(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_canaries(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_key_sets(Arc::clone(&gateway), store.clone())),
-            tokio::spawn(memory::keep_learned(Arc::clone(&gateway), store)),
+            tokio::spawn(memory::keep_learned(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(memory::keep_used(Arc::clone(&gateway), store)),
         ];
         Ok(Self { gateway, control, serving, keeping })
     }

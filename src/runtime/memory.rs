@@ -162,8 +162,35 @@ pub(super) async fn keep_learned(gateway: Arc<Gateway>, store: Store) {
     }
 }
 
+/// How often it is written when keys were used.
+const USED_EVERY: Duration = Duration::from_secs(60);
+
+/// Keeps when keys were used last, now and then, for ever.
+pub(super) async fn keep_used(gateway: Arc<Gateway>, store: Store) {
+    let mut since_s = 0;
+    loop {
+        tokio::time::sleep(USED_EVERY).await;
+        let now_s = u32::try_from(clock::wall_ms() / 1000).unwrap_or(u32::MAX);
+        put_used(&gateway, &store, since_s).await;
+        // What is noted in this very second is taken twice rather than never.
+        since_s = now_s;
+    }
+}
+
+async fn put_used(gateway: &Gateway, store: &Store, since_s: u32) {
+    let used = gateway.keys_used(since_s);
+    if used.is_empty() {
+        return;
+    }
+    if let Err(error) = store.put_used(used).await {
+        tracing::error!("when keys were used last cannot be kept: {error}");
+    }
+}
+
 /// Writes what traffic left behind until now.
 pub(super) async fn keep_traffic_now(gateway: &Gateway, store: &Store) {
+    let recent_s = clock::wall_ms() / 1000 - 2 * i64::try_from(USED_EVERY.as_secs()).unwrap_or(0);
+    put_used(gateway, store, u32::try_from(recent_s).unwrap_or(0)).await;
     let records = gateway.canaries.records().borrow().clone();
     for record in &records {
         if let Err(error) = store.put_canary(record).await {

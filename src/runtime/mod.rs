@@ -15,6 +15,8 @@ pub mod checker;
 
 pub mod discovery;
 
+mod hashing;
+
 pub mod log;
 
 mod identity;

@@ -8,4 +8,6 @@ pub mod accept;
 
 pub mod certificate;
 
+pub mod client;
+
 pub mod originate;

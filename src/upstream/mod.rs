@@ -41,6 +41,8 @@ mod reply_body;
 
 pub mod retry;
 
+mod sending;
+
 pub mod slow_start;
 
 pub mod sticky;

@@ -131,7 +131,7 @@ pub struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    socket: Socket,
+    socket: Box<Socket>,
     parked_at: Instant,
 }
 
@@ -264,14 +264,14 @@ impl Pool {
         Ok(Connection::new(socket, Rc::clone(self), generation))
     }
 
-    async fn open_socket(&self, named: Option<Named>, timeout: Duration) -> Result<Socket, Fault> {
+    async fn open_socket(&self, named: Option<Named>, timeout: Duration) -> Result<Box<Socket>, Fault> {
         let open = Open::new(&self.open);
         let deadline = self.deadlines.guard(timeout);
         deadline.join(self.group.get());
         let opened = connect::open(self.address, &self.transport, named, &deadline).await;
         let stream = opened.map_err(|error| self.unconnected(error, timeout))?;
         deadline.disarm();
-        Ok(Socket { stream, deadline, open, named })
+        Ok(Box::new(Socket { stream, deadline, open, named }))
     }
 
     /// The youngest idle connection that is fit for such a request.
@@ -324,7 +324,7 @@ impl Pool {
     }
 
     /// Takes a connection back after a whole reply. `stated` is the idle limit that the reply stated.
-    pub(super) fn checkin(&self, socket: Socket, generation: u32, stated: Option<Duration>) {
+    pub(super) fn checkin(&self, socket: Box<Socket>, generation: u32, stated: Option<Duration>) {
         if stated.is_some() {
             self.stated.set(stated);
         }

@@ -24,13 +24,35 @@ pub(super) const CUT_OFF: &str = "its drain deadline passed";
 #[derive(Debug)]
 pub struct ReplyBody<B> {
     /// What is already here of it.
-    next: Option<Result<Frame<Bytes>, Fault>>,
+    next: Next,
     /// Boxed: most replies are here whole with their head, and a reply is passed through several hands.
     live: Option<Box<Live<B>>>,
     /// The same of a stream of HTTP/2; at most one of the two is there.
     multiplexed: Option<Box<Incoming<B>>>,
     /// The request body of a reply that is here whole, if nothing of it was taken.
     request: Option<B>,
+}
+
+/// A frame that is handed on next. The rare ones are boxed, so that a reply stays small.
+#[derive(Debug)]
+enum Next {
+    Nothing,
+    Data(Bytes),
+    Other(Box<Result<Frame<Bytes>, Fault>>),
+}
+
+impl Next {
+    fn of(frame: Frame<Bytes>) -> Self {
+        frame.into_data().map_or_else(|trailers| Self::Other(Box::new(Ok(trailers))), Self::Data)
+    }
+
+    fn take(&mut self) -> Option<Result<Frame<Bytes>, Fault>> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => None,
+            Self::Data(data) => Some(Ok(Frame::data(data))),
+            Self::Other(other) => Some(*other),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -54,7 +76,7 @@ enum Step {
 impl<B> ReplyBody<B> {
     /// A body of which nothing is still to be read.
     pub(super) fn whole(data: Bytes, request: Option<B>) -> Self {
-        let next = if data.is_empty() { None } else { Some(Ok(Frame::data(data))) };
+        let next = if data.is_empty() { Next::Nothing } else { Next::Data(data) };
         Self { next, live: None, multiplexed: None, request }
     }
 
@@ -67,11 +89,11 @@ impl<B> ReplyBody<B> {
         silence: Duration,
     ) -> Self {
         let live = Live { connection, decoder, upload, keep_alive, stated, silence, is_waiting: false };
-        Self { next: None, live: Some(Box::new(live)), multiplexed: None, request: None }
+        Self { next: Next::Nothing, live: Some(Box::new(live)), multiplexed: None, request: None }
     }
 
     pub(super) fn multiplexed(incoming: Incoming<B>) -> Self {
-        Self { next: None, live: None, multiplexed: Some(Box::new(incoming)), request: None }
+        Self { next: Next::Nothing, live: None, multiplexed: Some(Box::new(incoming)), request: None }
     }
 }
 
@@ -94,11 +116,11 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> ReplyBody<B> {
     fn look_ahead(&mut self) {
         let Some(live) = &mut self.live else { return };
         match live.decode() {
-            Ok(Some(Step::Frame(frame))) => self.next = Some(Ok(frame)),
+            Ok(Some(Step::Frame(frame))) => self.next = Next::of(frame),
             Ok(Some(Step::End)) => self.end(),
             Ok(None) => {}
             Err(fault) => {
-                self.next = Some(Err(fault));
+                self.next = Next::Other(Box::new(Err(fault)));
                 self.live = None;
             }
         }
@@ -148,15 +170,15 @@ impl<B: Body<Data = Bytes, Error = Fault> + Unpin> Body for ReplyBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_none()
+        matches!(self.next, Next::Nothing)
             && self.live.is_none()
             && self.multiplexed.as_ref().is_none_or(|incoming| incoming.is_over())
     }
 
     fn size_hint(&self) -> SizeHint {
         let next = match &self.next {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(_)) | None => 0,
+            Next::Data(data) => data.len() as u64,
+            Next::Nothing | Next::Other(_) => 0,
         };
         if self.multiplexed.is_some() {
             return SizeHint::default();

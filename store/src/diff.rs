@@ -172,6 +172,18 @@ fn nameless(mut consumer: Consumer) -> Consumer {
             *hash = format!("fingerprint {}", fingerprint(hash));
         }
     }
+    for key in &mut consumer.signing_keys {
+        if let Some(secret) = &mut key.secret {
+            *secret = format!("secret, fingerprint {}", fingerprint(secret));
+        }
+    }
+    for credential in &mut consumer.basic {
+        for (what, text) in [("password, ", &mut credential.password), ("", &mut credential.hash)] {
+            if let Some(text) = text {
+                *text = format!("{what}fingerprint {}", fingerprint(text));
+            }
+        }
+    }
     consumer
 }
 

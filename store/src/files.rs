@@ -26,6 +26,13 @@ pub fn inline(model: &mut Model, base_dir: &Path) -> Vec<Problem> {
             problems.extend(replace(value, base_dir, path));
         }
     }
+    for (name, listener) in &mut model.listeners {
+        let Some(clients) = &mut listener.client_certificates else { continue };
+        for (field, value) in [("ca", Some(&mut clients.ca)), ("crl", clients.crl.as_mut())] {
+            let path = || format!("listeners.{}.client_certificates.{field}", quoted(name.as_str()));
+            problems.extend(value.and_then(|value| replace(value, base_dir, path)));
+        }
+    }
     for (name, upstream) in &mut model.upstreams {
         if let Some(ca) = &mut upstream.tls.ca {
             problems.extend(replace(ca, base_dir, || format!("upstreams.{}.tls.ca", quoted(name.as_str()))));
@@ -58,9 +65,7 @@ fn token_files(path: &str, policy: &mut Policy, base_dir: &Path) -> Vec<Problem>
             let ca = oauth2.ca.as_mut();
             return ca.and_then(|ca| replace(ca, base_dir, || format!("{path}.oauth2.ca"))).into_iter().collect();
         }
-        Policy::ApiKey(_) | Policy::RateLimit(_) | Policy::RequestHeaders(_) | Policy::ReplyHeaders(_) => {
-            return Vec::new();
-        }
+        _ => return Vec::new(),
     };
     let mut problems = Vec::new();
     for (field, value) in [("public_key", &mut jwt.public_key), ("ca", &mut jwt.ca)] {

@@ -23,6 +23,8 @@ pub mod edit;
 
 pub mod files;
 
+pub mod networks;
+
 pub mod wire;
 
 #[cfg(feature = "engine")]

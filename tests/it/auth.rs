@@ -87,6 +87,13 @@ fn keys_are_issued_and_revoked_while_it_runs() {
     let ask = |key: &str| gateway.ask(&get("/").replace("\r\n\r\n", &format!("\r\nX-Api-Key: {key}\r\n\r\n"))).status;
     let key = "issued-just-now-0123456789";
     assert_eq!((ask(key), ask(KEY)), (401, 200));
+    // What was used is noted by how its hash begins; what was refused is not.
+    let begins = |key: &str| {
+        let hash = weirgate::policy::hash_of(&KEY_SECRET, key.as_bytes());
+        u64::from_be_bytes(hash[..8].try_into().unwrap())
+    };
+    let used = gateway.gateway.keys_used(0);
+    assert_eq!(used.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [begins(KEY)]);
     let hash = weirgate::policy::hash_of(&KEY_SECRET, key.as_bytes());
     gateway.gateway.issue(&[Issued { hash, consumer: "bob".parse().unwrap(), expires_s: None }]);
     assert_eq!(ask(key), 200);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use weirgate::observe::Filter;
 use weirgate_store::wire::ExchangeRecord;
 
 use crate::support::client::{Client, get};
@@ -230,12 +229,7 @@ fn a_connection_that_never_opens_costs_the_connect_timeout() {
 
 /// The record of the one request that `ask` makes.
 fn watched(gateway: &Running, ask: impl FnOnce()) -> Arc<ExchangeRecord> {
-    let observer = gateway.gateway.observer();
-    // An exchange is recorded just after its client has the last byte: one before this must not be taken for it.
-    wait_until("what was asked before is recorded", || observer.meters.total().sum().in_flight == 0);
-    let mut watch = observer.tap.watch(Filter::default()).unwrap();
-    ask();
-    gateway.block_on(watch.next()).unwrap()
+    gateway.record_of(ask)
 }
 
 #[test]

@@ -9,7 +9,12 @@ mod support;
 
 mod abuse;
 
+mod access;
+
 mod auth;
+
+mod authenticate;
+mod authorize;
 
 mod balance;
 
@@ -26,6 +31,8 @@ mod endpoint_h2;
 mod endpoint_tls;
 
 mod failover;
+
+mod forward_auth;
 
 mod grpc;
 

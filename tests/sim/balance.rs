@@ -309,51 +309,72 @@ fn keys_of_others_stay_when_one_goes_and_when_weights_change() {
     });
 }
 
+/// As a multiple of the keys of one endpoint, what moves when it is removed from the configuration, or added to it.
 #[test]
-fn a_list_without_one_moves_few_keys() {
+fn a_list_with_one_more_or_less_moves_few_keys() {
     super::simulate("removed", |random| {
-        for (balance, count, most) in [
-            (Balance::Ring, 10, 1.3),
-            (Balance::Ring, 100, 1.3),
-            (Balance::Rendezvous, 10, 1.3),
-            (Balance::Maglev, 10, 1.3),
-            // A table that is built anew moves some keys of the others too, more of them the fuller it is.
-            (Balance::Maglev, 100, 2.0),
-        ] {
-            let keys: Vec<u64> = (0..20_000).map(|_| random.u64(..)).collect();
-            let all = seats(&vec![1; count]);
-            let settings = Settings { balance, ..Settings::default() };
-            let whole = Group::of(settings.clone(), all.clone());
-            let mut ratios = Vec::new();
-            for _ in 0..2 {
-                let mut rest = all.clone();
-                let gone = rest.remove(random.usize(0..count));
-                let without = Group::of(settings.clone(), rest);
-                let name = |group: &Group, key: &u64| group.seats[group.pick(*key)].name.clone();
-                let places: Vec<_> = keys.iter().map(|key| (name(&whole, key), name(&without, key))).collect();
-                let moved = places.iter().filter(|(before, after)| before != after).count();
-                let owned = places.iter().filter(|(before, _)| *before == gone.name).count();
-                ratios.push(f64::from(u32::try_from(moved).unwrap()) / f64::from(u32::try_from(owned).unwrap()));
+        for balance in [Balance::Ring, Balance::Maglev, Balance::Rendezvous] {
+            for (count, keys, times) in [(10_u32, 10_000, 4), (100, 20_000, 3), (1_000, 40_000, 2)] {
+                if balance == Balance::Rendezvous && count > 10 {
+                    // It asks everybody for each key: the table of ten says it all.
+                    continue;
+                }
+                // libketama gives points by weight over the mean weight, rounded down. A list without one has another mean,
+                // so that all endpoints of a weight may lose a digest: the promise of a ring is for equal weights.
+                let heaviest: &[u32] = if balance == Balance::Ring { &[1] } else { &[1, 4] };
+                for heaviest in heaviest {
+                    let weights: Vec<u32> = (0..count).map(|index| 1 + index % heaviest).collect();
+                    let keys: Vec<u64> = (0..keys).map(|_| random.u64(..)).collect();
+                    let first = random.usize(0..weights.len());
+                    let gone = (0..times).map(|nth| (first + nth) % weights.len());
+                    let ratio = ratio(balance, &seats(&weights), &keys, gone);
+                    eprintln!("  {balance} of {count}, weights to {heaviest}: {ratio:.3} × the keys of the one");
+                    assert!(ratio <= 1.3, "{balance} of {count}, weights to {heaviest}: {ratio}");
+                }
             }
-            let ratio = ratios.iter().sum::<f64>() / 2.0;
-            eprintln!("  {balance} of {count}: {ratio:.3} × the keys of the one that was removed");
-            assert!(ratio <= most, "{balance} of {count}: {ratios:?}");
         }
     });
+}
+
+/// With each of these endpoints once there and once not: keys that differ, for each key of theirs.
+fn ratio(balance: Balance, all: &[Seat], keys: &[u64], gone: impl Iterator<Item = usize>) -> f64 {
+    let settings = Settings { balance, ..Settings::default() };
+    let whole = Group::of(settings.clone(), all.to_vec());
+    let places: Vec<usize> = keys.iter().map(|key| whole.pick(*key)).collect();
+    let (mut moved, mut owned) = (0_u32, 0_u32);
+    for gone in gone {
+        let mut rest = all.to_vec();
+        rest.remove(gone);
+        // Nor does it matter in which order a configuration names them.
+        rest.reverse();
+        let without = Group::of(settings.clone(), rest);
+        for (key, place) in keys.iter().zip(&places) {
+            moved += u32::from(without.seats[without.pick(*key)].identity != all[*place].identity);
+            owned += u32::from(*place == gone);
+        }
+    }
+    f64::from(moved) / f64::from(owned)
 }
 
 #[test]
 fn tables_spread_evenly_over_a_hundred_endpoints() {
     // Exact shares of all keys. 160 points each, as ketama clients have, are not enough for 5 %; 3,200 are.
     for (balance, points, most) in
-        [(Balance::Ring, 160, 0.25), (Balance::Ring, 3_200, 0.05), (Balance::Maglev, 160, 0.01)]
+        [(Balance::Ring, 160, 0.25), (Balance::Ring, 3_200, 0.05), (Balance::Maglev, 160, 0.05)]
     {
-        let settings = Settings { balance, points, ..Settings::default() };
-        let balancer = Balancer::new(settings, seats(&[1; 100]));
-        let shares = (0..100).map(|index| balancer.share_of_keys(index).expect("it has a table"));
-        let off = shares.map(|share| (share * 100.0 - 1.0).abs()).fold(0.0, f64::max);
-        eprintln!("  {balance}, {points} points: {:.2} % off", off * 100.0);
-        assert!(off <= most, "{balance} of {points} points: {off} off");
+        // Of a ring the spread by weight is that of fewer points.
+        let heaviest: &[u32] = if balance == Balance::Maglev { &[1, 4] } else { &[1] };
+        for heaviest in heaviest {
+            let weights: Vec<u32> = (0..100).map(|index| 1 + index % heaviest).collect();
+            let total = f64::from(weights.iter().sum::<u32>());
+            let settings = Settings { balance, points, ..Settings::default() };
+            let balancer = Balancer::new(settings, seats(&weights));
+            let shares = (0..100).map(|index| balancer.share_of_keys(index).expect("it has a table"));
+            let off = |(share, weight): (f64, &u32)| (share * total / f64::from(*weight) - 1.0).abs();
+            let off = shares.zip(&weights).map(off).fold(0.0, f64::max);
+            eprintln!("  {balance}, {points} points, weights to {heaviest}: {:.2} % off", off * 100.0);
+            assert!(off <= most, "{balance} of {points} points, weights to {heaviest}: {off} off");
+        }
     }
 }
 
@@ -361,7 +382,7 @@ fn tables_spread_evenly_over_a_hundred_endpoints() {
 fn hashes_spread_evenly_over_a_hundred_endpoints() {
     super::simulate("spread", |random| {
         for (balance, keys, promised) in
-            [(Balance::Ring, 100_000, 0.25), (Balance::Maglev, 200_000, 0.01), (Balance::Rendezvous, 20_000, 0.0)]
+            [(Balance::Ring, 100_000, 0.25), (Balance::Maglev, 100_000, 0.05), (Balance::Rendezvous, 20_000, 0.0)]
         {
             let group = Group::new(balance, &[1; 100]);
             let mut counts = vec![0_u32; 100];

@@ -17,6 +17,8 @@ mod queue;
 
 mod retry;
 
+mod traffic;
+
 /// Runs `act` for each seed of this invocation.
 fn simulate(name: &str, act: impl Fn(&mut fastrand::Rng)) {
     let asked = std::env::var("WEIRGATE_SIM_SEED").ok().and_then(|seed| seed.parse().ok());

@@ -418,6 +418,7 @@ pub(crate) fn keys(consumer: &str) -> KeyList {
         expires_ms: None,
         comment: comment.into(),
         declared,
+        last_used_ms: (!declared).then_some(NOW - 3_600_000),
     };
     KeyList {
         truncated: false,

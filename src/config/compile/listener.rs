@@ -4,10 +4,11 @@
 //! Private keys are asked for by fingerprint and live only in what is served. Nothing is bound here: an address in use
 //! is found by the runtime, before it lets the snapshot in.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use foldhash::HashMap;
+use rustls::server::danger::ClientCertVerifier;
 use weirgate_store::model::{self, ListenerProtocol, Model, Name};
 
 use super::{Given, Indices};
@@ -18,11 +19,12 @@ use crate::protocol::client::ClientTimeouts;
 use crate::protocol::http1::{HeadLimits, TARGET_BYTES_MAX};
 use crate::tls::accept::server_config;
 use crate::tls::certificate::{ServedCertificate, SniTable};
+use crate::tls::client::{self, Demand};
 
 pub(super) type Certificates = HashMap<Arc<str>, Arc<ServedCertificate>>;
 
 pub(super) fn certificates(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Certificates {
-    let mut all = Certificates::new();
+    let mut all = Certificates::default();
     for (name, certificate) in &model.certificates {
         let path = format!("certificates.{name}.key");
         let pem = match certificate.key.stored() {
@@ -107,6 +109,22 @@ fn tls(
     let table = SniTable::new(&served?);
     let path = format!("listeners.{name}.certificates");
     let help = "name at least one certificate for an https listener";
-    let table = problems.keep(&path, help, table.ok_or("an https listener needs a certificate"))?;
-    problems.keep(&path, "see the reason", server_config(table)).map(Arc::new)
+    let table = problems.keep(&path, help, table.ok_or("an https listener needs a certificate"));
+    let clients = match &listener.client_certificates {
+        Some(written) => Some(clients(name, written, problems)?),
+        None => None,
+    };
+    problems.keep(&path, "see the reason", server_config(table?, clients)).map(Arc::new)
+}
+
+/// Who verifies the certificates of clients.
+fn clients(
+    name: &Name,
+    written: &model::ClientCertificates,
+    problems: &mut Problems,
+) -> Option<Arc<dyn ClientCertVerifier>> {
+    let demand = if written.required { Demand::Required } else { Demand::Optional };
+    let path = format!("listeners.{name}.client_certificates");
+    let help = "name a PEM file with the certificates of the authorities, and one with their revocation lists";
+    problems.keep(&path, help, client::verifier(&written.ca, written.crl.as_deref(), demand))
 }

@@ -5,13 +5,13 @@
 //! limit that counts by the same as before keeps its cells, so a change gives nobody a fresh allowance; one written in
 //! place starts anew.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, RateLimitPolicy};
 
-use super::{Given, policy_token};
+use super::{Given, Indices, authenticate, policy_access, policy_authorize, policy_forward_auth, policy_token};
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
 use crate::policy::headers::EditSpec;
@@ -24,15 +24,28 @@ const CELLS_IN_PLACE: usize = 4_096;
 /// Cells of a limit that counts all requests of a route together.
 const CELLS_PER_ROUTE: usize = 64;
 
-/// Policies by the name in the model.
-pub(super) type Named = HashMap<Arc<str>, Policy>;
+/// Policies by the name in the model. One that asks for all of several others is those others.
+pub(super) type Named = HashMap<Arc<str>, Vec<Policy>>;
 
-pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -> Named {
-    let mut all = Named::new();
-    for (name, policy) in &model.policies {
+/// What else a policy may need to be compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The named policies that are compiled already.
+    pub(super) named: &'a Named,
+    pub(super) upstreams: &'a Indices,
+    pub(super) given: &'a Given<'a>,
+}
+
+pub(super) fn named(model: &Model, upstreams: &Indices, given: &Given<'_>, problems: &mut Problems) -> Named {
+    let mut all = Named::default();
+    // Those that name others come after those.
+    let (choices, others): (Vec<_>, Vec<_>) =
+        model.policies.iter().partition(|(_, policy)| matches!(policy, model::Policy::Authenticate(_)));
+    for (name, policy) in others.into_iter().chain(choices) {
         let name: Arc<str> = name.as_str().into();
         let path = format!("policies.{name}.{}", policy.kind());
-        if let Some(compiled) = one(&name, policy, &path, CELLS_DEFAULT, given, problems) {
+        let compiled = one(&name, policy, &path, CELLS_DEFAULT, Around { named: &all, upstreams, given }, problems);
+        if !compiled.is_empty() {
             all.insert(name, compiled);
         }
     }
@@ -41,13 +54,9 @@ pub(super) fn named(model: &Model, given: &Given<'_>, problems: &mut Problems) -
 
 /// The limits among them, for the next snapshot to take the counters from.
 pub(super) fn limits(named: &Named) -> HashMap<Arc<str>, RateLimit> {
-    let limit = |(name, policy): (&Arc<str>, &Policy)| match policy {
-        Policy::RateLimit(limit) => Some((Arc::clone(name), limit.clone())),
-        Policy::ApiKey(_)
-        | Policy::Jwt(_)
-        | Policy::OAuth2(_)
-        | Policy::ReplyHeaders(_)
-        | Policy::RequestHeaders(_) => None,
+    let limit = |(name, policies): (&Arc<str>, &Vec<Policy>)| match policies.as_slice() {
+        [Policy::RateLimit(limit)] => Some((Arc::clone(name), limit.clone())),
+        _ => None,
     };
     named.iter().filter_map(limit).collect()
 }
@@ -57,10 +66,10 @@ pub(super) fn in_place(
     name: &Arc<str>,
     policy: &model::Policy,
     path: &str,
-    given: &Given<'_>,
+    around: Around<'_>,
     problems: &mut Problems,
-) -> Option<Policy> {
-    one(name, policy, path, CELLS_IN_PLACE, given, problems)
+) -> Vec<Policy> {
+    one(name, policy, path, CELLS_IN_PLACE, around, problems)
 }
 
 fn one(
@@ -68,14 +77,24 @@ fn one(
     policy: &model::Policy,
     path: &str,
     cells: usize,
-    given: &Given<'_>,
+    around: Around<'_>,
     problems: &mut Problems,
-) -> Option<Policy> {
+) -> Vec<Policy> {
+    let Around { named, upstreams, given } = around;
     let name = Arc::clone(name);
-    match policy {
+    let compiled = match policy {
+        model::Policy::Authenticate(policy) => return authenticate::authenticate(name, policy, path, named, problems),
+        model::Policy::Basic(policy) => Some(authenticate::basic(name, policy)),
+        model::Policy::HttpSignature(policy) => Some(authenticate::http_signature(name, policy)),
+        model::Policy::Mtls(policy) => Some(authenticate::mtls(name, policy)),
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
         model::Policy::Jwt(jwt) => policy_token::jwt(name, jwt, path, given, problems).map(Policy::Jwt),
         model::Policy::OAuth2(oauth2) => policy_token::oauth2(name, oauth2, path, given, problems).map(Policy::OAuth2),
+        model::Policy::Authorize(written) => policy_authorize::authorize(name, written, path, problems),
+        model::Policy::Bots(written) => policy_access::bots(name, written, path, problems),
+        model::Policy::ForwardAuth(written) => Some(policy_forward_auth::forward_auth(name, written, upstreams, given)),
+        model::Policy::Ip(written) => Some(policy_access::ip(name, written)),
+        model::Policy::Methods(written) => Some(policy_access::methods(name, written)),
         model::Policy::RateLimit(limit) => rate_limit(name, limit, path, cells, given, problems),
         model::Policy::RequestHeaders(edits) => {
             all(problems, path, Edits::new(name, &edit_spec(edits))).map(Policy::RequestHeaders)
@@ -83,10 +102,11 @@ fn one(
         model::Policy::ReplyHeaders(edits) => {
             all(problems, path, Edits::new(name, &edit_spec(edits))).map(Policy::ReplyHeaders)
         }
-    }
+    };
+    compiled.into_iter().collect()
 }
 
-fn all<T, M: Display>(problems: &mut Problems, path: &str, result: Result<T, Vec<M>>) -> Option<T> {
+pub(super) fn all<T, M: Display>(problems: &mut Problems, path: &str, result: Result<T, Vec<M>>) -> Option<T> {
     let mistakes = match result {
         Ok(value) => return Some(value),
         Err(mistakes) => mistakes,

@@ -14,7 +14,7 @@ use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::Source;
 use crate::policy::authenticate::jwt::Jwt;
 use crate::policy::authenticate::oauth2::OAuth2;
-use crate::policy::authenticate::token::bearer::Bearer;
+use crate::policy::authenticate::token::bearer::{self, Bearer};
 use crate::policy::authenticate::token::cache::Cache;
 use crate::policy::authenticate::token::claims::Rules;
 use crate::policy::authenticate::token::introspection::{Asked, Holding};
@@ -36,6 +36,7 @@ pub(super) fn jwt(
         places: places(&written.header, &written.query, &written.cookie),
         is_hidden: written.hide,
         realm: written.realm.as_str().into(),
+        challenge: bearer::challenge(&written.realm),
         consumer: written.consumer_claim.as_deref().map(Into::into),
         told: told(&written.headers),
     };
@@ -67,6 +68,7 @@ pub(super) fn oauth2(
         places: places(&written.header, &written.query, &written.cookie),
         is_hidden: written.hide,
         realm: written.realm.as_str().into(),
+        challenge: bearer::challenge(&written.realm),
         consumer: written.consumer_claim.as_deref().map(Into::into),
         told: told(&written.headers),
     };

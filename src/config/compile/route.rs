@@ -28,7 +28,7 @@ pub(super) fn routes(
     let compile = |(name, route): (&Name, &model::Route)| Route {
         name: name.as_str().into(),
         identity: identity(name),
-        policies: policies(name, route, named, given, problems),
+        policies: policies(name, route, (upstreams, named), given, problems),
         // A dangling name was found by the check; until then an index past the end finds nothing.
         upstream: route.upstream.as_ref().and_then(|u| upstreams.get(u.as_str())).copied().unwrap_or(u32::MAX),
         urgency: route.urgency,
@@ -50,18 +50,19 @@ fn identity(name: &Name) -> u64 {
 fn policies(
     name: &Name,
     route: &model::Route,
-    named: &Named,
+    (upstreams, named): (&Indices, &Named),
     given: &Given<'_>,
     problems: &mut Problems,
 ) -> Vec<Policy> {
     let mut all: Vec<Policy> = Vec::with_capacity(route.policies.len());
     for (at, reference) in route.policies.iter().enumerate() {
         let compiled = match reference {
-            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned(),
+            PolicyRef::Named(policy) => named.get(policy.as_str()).cloned().unwrap_or_default(),
             PolicyRef::Inline(policy) => {
                 let path = format!("routes.{name}.policies[{at}].{}", policy.kind());
                 let own: Arc<str> = format!("{name}.{}", policy.kind()).into();
-                policy::in_place(&own, policy, &path, given, problems)
+                let around = policy::Around { named, upstreams, given };
+                policy::in_place(&own, policy, &path, around, problems)
             }
         };
         all.extend(compiled);
@@ -113,11 +114,11 @@ fn rule(at: u32, name: &Name, route: &model::Route, problems: &mut Problems) -> 
 }
 
 const HOST_HELP: &str = "write a name, \"*.example.com\" for its subdomains, or \"*\"";
-const PATH_HELP: &str =
+pub(super) const PATH_HELP: &str =
     "begin the path with \"/\"; { template = \"/a/{id}\" } and { regex = \"…\" } are the other forms";
 const REGEX_HELP: &str = "see the syntax of the regex crate; look-around and back references do not exist there";
 
-fn path_pattern(written: &model::PathPattern) -> Result<PathPattern, PatternError> {
+pub(super) fn path_pattern(written: &model::PathPattern) -> Result<PathPattern, PatternError> {
     match written {
         model::PathPattern::Prefix(text) => PathPattern::prefix(text),
         model::PathPattern::Exact { exact } => PathPattern::exact(exact),

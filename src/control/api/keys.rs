@@ -5,6 +5,7 @@
 //! Each step is durable before it counts, and runs to its end even if the caller hangs up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -16,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weirgate_store::engine::{KEYS_LISTED_MAX, StoreError};
 use weirgate_store::model::{Kind, Name, Span};
-use weirgate_store::wire::{IssuedKey, KeyInfo, KeyList};
+use weirgate_store::wire::{IssuedKey, KeyInfo, KeyList, RotatedKey};
 
 use super::extract::{Asker, Document, Named};
 use super::objects::missing;
@@ -38,6 +39,9 @@ const SECRET_BYTES_MAX: usize = 512;
 /// Shortest secret, as in the configuration.
 const SECRET_BYTES_MIN: usize = 16;
 
+/// How long a key holds after it was rotated, if nobody says.
+const OVERLAP_DEFAULT: Duration = Duration::from_secs(86_400);
+
 /// Longest comment of a key.
 const COMMENT_BYTES_MAX: usize = 256;
 
@@ -48,6 +52,16 @@ struct IssueRequest {
     /// What it is for.
     comment: String,
     /// How long it holds; for ever if absent.
+    expires: Option<Span>,
+}
+
+/// How a key is replaced.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RotateRequest {
+    /// How long the old key still holds; a day if absent, and never longer than it would have.
+    overlap: Option<Span>,
+    /// How long the new one holds; for ever if absent.
     expires: Option<Span>,
 }
 
@@ -77,6 +91,14 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .takes_text("text/plain; charset=utf-8")
         .gives::<Imported>(),
+        Operation::change(
+            Method::POST,
+            "/v1/consumers/{name}/keys/{id}/rotate",
+            "Issue a key in place of another, which holds on for a while; its secret is shown once",
+            post(rotate),
+        )
+        .takes::<RotateRequest>()
+        .gives::<RotatedKey>(),
         Operation::change(Method::DELETE, "/v1/consumers/{name}/keys/{id}", "Revoke an issued key", delete(revoke)),
     ]
 }
@@ -87,6 +109,7 @@ async fn list(State(control): State<Arc<Control>>, Named(name): Named<String>) -
     let truncated = issued.len() >= KEYS_LISTED_MAX;
     let mut keys = declared(&control, &name);
     keys.extend(issued);
+    let keys = control.store.with_used(keys).await?;
     Ok(Json(KeyList { keys, truncated }))
 }
 
@@ -100,8 +123,7 @@ async fn issue(
     if request.comment.len() > COMMENT_BYTES_MAX {
         return Err(Refusal::Malformed(format!("the comment is longer than {COMMENT_BYTES_MAX} bytes")));
     }
-    let life_ms = request.expires.map(|span| i64::try_from(span.0.as_millis()).unwrap_or(i64::MAX));
-    let expires_ms = life_ms.map(|ms| clock::wall_ms().saturating_add(ms));
+    let expires_ms = request.expires.map(|span| after(clock::wall_ms(), span));
     to_the_end(async move {
         let issued = control.store.issue_key(&consumer, &request.comment, expires_ms, clock::wall_ms()).await;
         let issued = issued?;
@@ -112,6 +134,46 @@ async fn issue(
         Ok(Json(issued))
     })
     .await
+}
+
+async fn rotate(
+    State(control): State<Arc<Control>>,
+    asker: Asker,
+    Named((name, id)): Named<(String, String)>,
+    Document(request): Document<RotateRequest>,
+) -> Result<Json<RotatedKey>, Refusal> {
+    let consumer = known(&control, &name)?;
+    let now_ms = clock::wall_ms();
+    let overlap_end_ms = after(now_ms, request.overlap.unwrap_or(Span(OVERLAP_DEFAULT)));
+    let expires_ms = request.expires.map(|span| after(now_ms, span));
+    if expires_ms.is_some_and(|end| end <= overlap_end_ms) {
+        let text = "the new key would end before the old one does; write a shorter overlap or a later end";
+        return Err(Refusal::Malformed(text.to_owned()));
+    }
+    to_the_end(async move {
+        let rotated = match control.store.rotate_key(&consumer, &id, overlap_end_ms, expires_ms, now_ms).await {
+            Err(StoreError::NoSuchKey { .. }) => return Err(no_key(&control, &name, &id)),
+            rotated => rotated?,
+        };
+        let hashes = vec![control.store.keyring().hash_key(rotated.rotated.secret.as_bytes())];
+        // The new one first, so that there is no moment without a key.
+        let new = KeyChange::Issued { consumer: consumer.clone(), hashes, expires_ms };
+        control.appliance.change_keys(new).await;
+        let old = KeyChange::Issued {
+            consumer,
+            hashes: vec![rotated.replaced.hash],
+            expires_ms: rotated.replaced.expires_ms,
+        };
+        control.appliance.change_keys(old).await;
+        let what = format!("{id} of consumer {name} by {}", rotated.rotated.key.id);
+        control.audit(asker.author, "key rotate", what).await;
+        Ok(Json(rotated.rotated))
+    })
+    .await
+}
+
+fn after(now_ms: i64, span: Span) -> i64 {
+    now_ms.saturating_add(i64::try_from(span.0.as_millis()).unwrap_or(i64::MAX))
 }
 
 async fn revoke(
@@ -250,6 +312,7 @@ fn declared(control: &Control, name: &str) -> Vec<KeyInfo> {
         expires_ms: None,
         comment: "from the configuration".to_owned(),
         declared: true,
+        last_used_ms: None,
     })
     .collect()
 }

@@ -10,7 +10,10 @@ use weirgate_store::model::Model;
 use super::operations;
 
 const API: &str = include_str!("../../../packaging/doc/api.md");
-const CONFIGURATION: &str = include_str!("../../../packaging/doc/configuration.md");
+const CONFIGURATION: &str = concat!(
+    include_str!("../../../packaging/doc/configuration.md"),
+    include_str!("../../../packaging/doc/policies-authorization.md"),
+);
 
 /// Everything in `names` that `page` does not hold in backquotes or quotes.
 fn missing(page: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {

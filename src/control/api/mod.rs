@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control API: every operation in one list, and the router made from it.
 //!
-//! `objects`, `canary`, `connections`, `edits`, `keys`, `state`, `endpoints` and `events` hold the handlers by subject;
+//! `objects`, `canary`, `connections`, `edits`, `keys`, `verdicts`, `state`, `endpoints` and `events` hold the handlers by
+//! subject;
 //! `operation` guards each; `openapi` describes the same list. Whatever goes wrong, also in a path or a body, is answered
 //! as problem JSON.
 
@@ -30,6 +31,8 @@ mod operation;
 
 mod state;
 
+mod verdicts;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -53,6 +56,7 @@ fn operations() -> Vec<Operation> {
     all.extend(objects::operations());
     all.extend(canary::operations());
     all.extend(keys::operations());
+    all.extend(verdicts::operations());
     all.extend(edits::operations());
     all.extend(events::operations());
     all.push(openapi::operation());

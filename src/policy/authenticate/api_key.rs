@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use super::presented::{self, Found};
+use super::{challenge_of, identify};
 use crate::fault::Fault;
-use crate::policy::{Mistake, Note, Request, Verdict, headers, place};
+use crate::policy::{Mistake, Request, Verdict, headers};
 
 pub use super::presented::{KEY_MAX, Source};
 
@@ -63,7 +64,7 @@ impl ApiKey {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self { name, sources, hide: spec.hide, challenge: challenge(&spec.realm) })
+        Ok(Self { name, sources, hide: spec.hide, challenge: challenge_of("Key", &spec.realm, "") })
     }
 
     pub(in crate::policy) fn check(&self, at: usize, request: &mut Request<'_>) -> Result<Verdict, Fault> {
@@ -77,10 +78,18 @@ impl ApiKey {
         if self.hide == Hide::Yes {
             presented::remove(source, &mut request.head.fields, &mut request.head.query);
         }
-        consumer.announce(&mut request.head.fields);
-        request.identity.consumer = Some(Arc::clone(consumer));
-        request.notes.push(Note::Identified { policy: place(at) });
+        identify(&self.name, at, request, consumer)?;
         Ok(Verdict::Continue)
+    }
+
+    pub(super) fn challenge(&self) -> &Arc<str> {
+        &self.challenge
+    }
+
+    /// Whether there is a key, or what may be one.
+    pub(super) fn presents(&self, request: &Request<'_>) -> bool {
+        let found = presented::find(&self.sources, &request.head.fields, request.head.query);
+        !matches!(found, Found::Nothing)
     }
 
     #[cold]
@@ -97,12 +106,4 @@ impl ApiKey {
     fn repeated(&self) -> Fault {
         Fault::CredentialRepeated { policy: Arc::clone(&self.name), challenge: Arc::clone(&self.challenge) }
     }
-}
-
-/// The `WWW-Authenticate` value; what a quoted string cannot hold is left out of the realm.
-fn challenge(realm: &str) -> Arc<str> {
-    let realm = if realm.is_empty() { "weirgate" } else { realm };
-    let clean: String =
-        realm.chars().filter(|letter| matches!(letter, ' '..='~') && !"\"\\".contains(*letter)).collect();
-    format!("Key realm=\"{clean}\"").into()
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use weirgate_store::wire::{Event, ExplainStep};
 
-use super::super::journey::Journey;
+use super::super::journey::{Journey, Sake};
 use super::super::worker::UpstreamMemory;
 use super::attempt::Attempts;
 use super::pick::pick;
@@ -95,25 +95,25 @@ fn tell(journey: &Journey, upstream: &Upstream, transition: Transition) {
     journey.worker.shared.observer.publish(Event::Audit { time_ms: clock::wall_ms(), author, text });
 }
 
-/// An endpoint for the next attempt, with its place taken.
-pub(super) async fn endpoint(
+/// An endpoint for the next attempt, with its place taken; none if the request has to [`wait`] for one.
+pub(super) fn at_once(
     journey: &mut Journey,
     upstream: &Upstream,
     memory: &UpstreamMemory,
     attempts: &Attempts,
-) -> Result<(Choice, InFlight), Fault> {
+) -> Result<Option<(Choice, InFlight)>, Fault> {
     if !upstream.overload.limits.is_set() {
         let choice = pick(journey, upstream, memory, attempts)?;
-        let in_flight = endpoint_of(upstream, choice)?.live.begin(clock::since_start_ns_at(journey.attempt_began()));
-        return Ok((choice, in_flight));
+        let in_flight = endpoint_of(upstream, choice)?.live.begin(journey.attempt_began_ns());
+        return Ok(Some((choice, in_flight)));
     }
     let may_wait = attempts.tried.is_empty();
     let is_queued = may_wait && (attempts.is_crowded || upstream.overload.load.queue.waiting() > 0);
     if !is_queued && let Some(taken) = take(journey, upstream, memory, attempts)? {
-        return Ok(taken);
+        return Ok(Some(taken));
     }
     if may_wait {
-        return Box::pin(wait(journey, upstream, memory, attempts)).await;
+        return Ok(None);
     }
     let fault = journey.attempts.iter().rev().find_map(|attempt| attempt.fault.clone());
     Err(fault.unwrap_or(Fault::Internal("a retry without a failure before it")))
@@ -174,7 +174,7 @@ pub(super) fn has_room(journey: &Journey, upstream: &Upstream, endpoint: &Endpoi
 }
 
 /// Waits in the queue for a place.
-async fn wait(
+pub(super) async fn wait(
     journey: &mut Journey,
     upstream: &Upstream,
     memory: &UpstreamMemory,
@@ -199,7 +199,7 @@ async fn wait(
 
 /// How urgent a request is: as its consumer is, else as its route is.
 fn urgency(journey: &Journey) -> u8 {
-    if journey.is_copy {
+    if journey.sake == Sake::Copy {
         return URGENCY_LAST;
     }
     let consumer = journey.identity.consumer.as_ref().and_then(|consumer| consumer.urgency);

@@ -9,16 +9,16 @@ use smallvec::SmallVec;
 use super::super::http::RequestBody;
 use super::super::journey::{Attempt, Journey};
 use super::super::worker::UpstreamMemory;
-use super::hedge::{self, Going};
+use super::going::{Answered, Going};
 use super::pick::pick;
 use super::replay::{Sendable, Supply};
-use super::{Forwarded, admit};
+use super::{Forwarded, admit, hedge, outcome};
 use crate::balance::Choice;
 use crate::clock;
 use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
-use crate::protocol::http1::RequestFraming;
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::pool::Age;
 use crate::upstream::retry::{self, Decision, Tried};
 
 /// Endpoints that this exchange has tried.
@@ -54,6 +54,11 @@ impl Attempts {
         self.failed == 0 && self.stale == 0
     }
 
+    /// Which connections to the endpoint will do: after one that was dead, only a new one.
+    pub(super) fn age(&self) -> Age {
+        if self.stale > 0 { Age::Fresh } else { Age::Any }
+    }
+
     /// The same once the endpoint that is being tried now is left out as well.
     pub(super) fn beside(&self, journey: &Journey) -> Self {
         let mut tried = self.tried.clone();
@@ -69,29 +74,42 @@ impl Attempts {
 }
 
 /// Tries endpoints until there is a reply to hand on.
-pub(super) async fn all<B>(journey: &mut Journey, going: Going<'_>, body: B) -> Result<Forwarded<Sendable<B>>, Fault>
+pub(super) async fn all<B>(journey: &mut Journey, going: Going<'_>, body: B) -> Answered<B>
 where
     B: RequestBody,
 {
-    let Going { upstream, memory, framing, .. } = going;
+    let Going { upstream, memory, .. } = going;
     let mut attempts = Attempts::new();
-    let mut supply = supply(upstream, framing, body);
+    let mut supply = supply(going, body);
     loop {
         let choice = match attempts.again.take() {
             Some(choice) => choice,
             None => {
-                let (choice, in_flight) = admit::endpoint(journey, upstream, memory, &attempts).await?;
+                let (choice, in_flight) = match admit::at_once(journey, upstream, memory, &attempts)? {
+                    Some(taken) => taken,
+                    None => Box::pin(admit::wait(journey, upstream, memory, &attempts)).await?,
+                };
                 if journey.in_flight.replace(in_flight).is_some() {
                     admit::moved_on(upstream);
                 }
                 choice
             }
         };
-        let endpoint = Arc::clone(admit::endpoint_of(upstream, choice)?);
+        let endpoint = admit::endpoint_of(upstream, choice)?;
         journey.attempts.push(Attempt { choice, fault: None, note: None });
         journey.x.attempts += 1;
-        let fault = match hedge::attempt(journey, going, &endpoint, &mut attempts, &mut supply).await {
-            Ok(forwarded) => match judge(journey, upstream, memory, &attempts, &endpoint, &supply, &forwarded) {
+        let Some(body) = supply.next() else { return Err(Fault::Internal("a request body was sent twice")) };
+        let result = if going.is_watched() {
+            Box::pin(hedge::attempt(journey, going, endpoint, &mut attempts, &mut supply, body)).await
+        } else {
+            let (sent, mut left) = (journey.attempt_began(), None);
+            let result = going.run(journey, endpoint, attempts.age(), body, &mut left).await;
+            supply.put_back(left);
+            outcome::observe(endpoint, journey.in_flight.as_ref(), sent, outcome::Outcome::of(&result));
+            result
+        };
+        let fault = match result {
+            Ok(forwarded) => match judge(journey, upstream, memory, &attempts, endpoint, &supply, &forwarded) {
                 None => return Ok(forwarded),
                 Some(fault) => {
                     supply.put_back(forwarded.reply.body.into_request());
@@ -112,9 +130,9 @@ where
 }
 
 /// Where attempts get the body from: kept only where one may be needed twice.
-fn supply<B>(upstream: &Upstream, framing: &RequestFraming, body: B) -> Supply<B> {
-    let is_watched = upstream.overload.hedge.is_some() || upstream.retry.per_try.is_some();
-    if is_watched || (upstream.retry.buffer > 0 && !framing.framing.is_empty()) {
+fn supply<B>(going: Going<'_>, body: B) -> Supply<B> {
+    let Going { upstream, framing, .. } = going;
+    if going.is_watched() || (upstream.retry.buffer > 0 && !framing.framing.is_empty()) {
         Supply::kept(body, upstream.retry.buffer)
     } else {
         Supply::once(body)

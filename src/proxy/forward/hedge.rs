@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One attempt, and what may happen beside it while it is slow: a second copy to another endpoint, or the end of the
-//! time that one try may take.
+//! What may happen beside an attempt while it is slow: a second copy to another endpoint, or the end of the time that one
+//! try may take.
 //!
-//! An upstream that asks for neither pays for neither: its attempt is run as it is. A copy goes only of an idempotent
+//! An upstream that asks for neither never comes here: its attempt is run as it is. A copy goes only of an idempotent
 //! request without a body, costs retry budget, and takes places like any request. The first answer counts; the other
 //! attempt is dropped, and with it its connection, so that nothing of it can be taken for the reply of another request.
 
@@ -17,90 +17,18 @@ use tokio::time::{Sleep, sleep};
 
 use super::super::http::RequestBody;
 use super::super::journey::{Attempt, Journey};
-use super::super::worker::UpstreamMemory;
 use super::attempt::Attempts;
-use super::connect::{connect, send};
+use super::going::{Answered, Going, Left};
 use super::pick::pick;
 use super::replay::{Sendable, Supply};
-use super::{Forwarded, admit, measure, outcome};
+use super::{Forwarded, admit, outcome};
 use crate::balance::Choice;
 use crate::clock;
-use crate::config::snapshot::Upstream;
 use crate::fault::Fault;
-use crate::protocol::http1::RequestFraming;
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::limits::Place;
+use crate::upstream::pool::Age;
 use crate::upstream::retry;
-
-/// What every attempt of a request has in common.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Going<'a> {
-    pub(super) upstream: &'a Upstream,
-    pub(super) memory: &'a UpstreamMemory,
-    pub(super) framing: &'a RequestFraming,
-    pub(super) head: &'a [u8],
-}
-
-/// A request body, or what is left of it.
-type Left<B> = Option<Sendable<B>>;
-
-type Answered<B> = Result<Forwarded<Sendable<B>>, Fault>;
-
-impl Going<'_> {
-    /// Runs one attempt; what was not touched of the body comes back.
-    async fn run<B: RequestBody>(
-        &self,
-        journey: &Journey,
-        endpoint: &Endpoint,
-        is_fresh: bool,
-        mut body: Left<B>,
-    ) -> (Answered<B>, Left<B>) {
-        let began = admit::is_measured(self.upstream).then(clock::now);
-        let mut sent = None;
-        let result = match connect(journey, self.upstream, endpoint, self.framing, is_fresh).await {
-            Ok(way) => {
-                sent = measure::begin(self.upstream, self.framing);
-                send(journey, self.upstream, way, self.framing, self.head, &mut body).await
-            }
-            Err(fault) => Err(fault),
-        };
-        measure::attempted(self.upstream, endpoint, &result, sent);
-        if let Ok(forwarded) = &result {
-            // A connection that became a tunnel ends when it ends.
-            journey.measured.set(sent.filter(|_| forwarded.reply.tunnel.is_none()));
-        }
-        if let (Some(began), Ok(_)) = (began, &result) {
-            admit::measure(self.upstream, self.memory, clock::now().saturating_duration_since(began));
-        }
-        (result, body)
-    }
-
-    /// Whether a second copy may go, as far as the request itself goes.
-    fn may_copy(&self, journey: &Journey) -> bool {
-        let is_plain = self.framing.framing.is_empty() && self.framing.upgrade.is_none();
-        is_plain && retry::is_idempotent(journey.x.request.method.as_str())
-    }
-}
-
-/// One attempt at `endpoint`, the last in the journey. The endpoint is told how it went.
-pub(super) async fn attempt<B: RequestBody>(
-    journey: &mut Journey,
-    going: Going<'_>,
-    endpoint: &Arc<Endpoint>,
-    attempts: &mut Attempts,
-    supply: &mut Supply<B>,
-) -> Answered<B> {
-    let is_fresh = attempts.stale > 0;
-    let body = supply.next();
-    let sent = journey.attempt_began();
-    if going.upstream.overload.hedge.is_none() && going.upstream.retry.per_try.is_none() {
-        let (result, left) = going.run(journey, endpoint, is_fresh, body).await;
-        supply.put_back(left);
-        outcome::observe(endpoint, journey.in_flight.as_ref(), sent, outcome::Outcome::of(&result));
-        return result;
-    }
-    Box::pin(watched(journey, going, endpoint, attempts, supply, body, sent)).await
-}
 
 /// How it ended.
 enum Ended<B> {
@@ -147,15 +75,16 @@ struct Ran {
     fault: Option<Fault>,
 }
 
-async fn watched<B: RequestBody>(
+/// One attempt at `endpoint`, the last in the journey, with what may happen beside it. The endpoint is told how it went.
+pub(super) async fn attempt<B: RequestBody>(
     journey: &mut Journey,
     going: Going<'_>,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &Endpoint,
     attempts: &mut Attempts,
     supply: &mut Supply<B>,
-    body: Left<B>,
-    sent: Instant,
+    body: Sendable<B>,
 ) -> Answered<B> {
+    let sent = journey.attempt_began();
     let (ended, copied) = race(journey, going, endpoint, attempts, supply, body).await;
     match ended {
         Ended::First(result, left) => {
@@ -184,16 +113,29 @@ async fn watched<B: RequestBody>(
     }
 }
 
+/// An attempt with what it left of the body.
+async fn run<B: RequestBody>(
+    going: Going<'_>,
+    journey: &Journey,
+    endpoint: &Endpoint,
+    age: Age,
+    body: Sendable<B>,
+) -> (Answered<B>, Left<B>) {
+    let mut left = None;
+    let result = going.run(journey, endpoint, age, body, &mut left).await;
+    (result, left)
+}
+
 /// Lets the attempt run, and a copy beside it if one is due.
 async fn race<B: RequestBody>(
     journey: &Journey,
     going: Going<'_>,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &Endpoint,
     attempts: &Attempts,
     supply: &mut Supply<B>,
-    body: Left<B>,
+    body: Sendable<B>,
 ) -> (Ended<B>, Option<Ran>) {
-    let mut first = pin!(going.run(journey, endpoint, attempts.stale > 0, body));
+    let mut first = pin!(run(going, journey, endpoint, attempts.age(), body));
     let mut race = Race {
         journey,
         going,
@@ -266,7 +208,7 @@ impl<B: RequestBody> Race<'_, B> {
         }
         upstream.overload.load.hedges.fetch_add(1, Ordering::Relaxed);
         let (journey, going, to) = (self.journey, self.going, Arc::clone(&endpoint));
-        let run = Box::pin(async move { going.run(journey, &to, false, Some(body)).await });
+        let run = Box::pin(async move { run(going, journey, &to, Age::Any, body).await });
         self.copied = Some(Copied { choice, endpoint, in_flight, sent: clock::now(), _place: place, run, fault: None });
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::super::http::RequestBody;
 use super::super::journey::Journey;
-use super::{Forwarded, to_upstream};
+use super::{Forwarded, forward};
 use crate::exchange::Fields;
 use crate::fault::Fault;
 use crate::observe::{Copied, Copies};
@@ -69,7 +69,7 @@ impl Drop for Place {
 /// Has a request copied if its route has a mirror and its share takes it.
 pub(super) fn begin<B: RequestBody>(journey: &Journey, framing: &RequestFraming, body: &mut B) {
     let Some(mirror) = journey.route().and_then(|route| route.mirror.as_deref()) else { return };
-    let draw = journey.worker.ask(journey.x.client_ip).seed % 100;
+    let draw = journey.worker.draw() % 100;
     if draw >= u64::from(mirror.share) {
         return;
     }
@@ -82,7 +82,7 @@ pub(super) fn begin<B: RequestBody>(journey: &Journey, framing: &RequestFraming,
 
 /// A copy that waits for its body.
 struct Copy {
-    journey: Journey,
+    journey: Box<Journey>,
     /// How the request says that it has no body, where it has none.
     framing: Framing,
     body: Option<oneshot::Receiver<Vec<u8>>>,
@@ -127,10 +127,9 @@ impl Copy {
 }
 
 async fn send(journey: &mut Journey, framing: Framing, body: Bytes) -> Result<(), Fault> {
-    let upstream = journey.upstream().cloned().ok_or(Fault::Internal("a mirror without an upstream"))?;
     let framing = RequestFraming { framing, keep_alive: true, expect_continue: false, upgrade: None };
-    let body = CopyBody(Some(body).filter(|body| !body.is_empty()));
-    let Forwarded { reply, .. } = to_upstream(journey, &upstream, &framing, body).await?;
+    let body = WholeBody::new(body);
+    let Forwarded { reply, .. } = forward(journey, &framing, body).await?;
     drop_reply(reply.body).await
 }
 
@@ -149,11 +148,17 @@ where
     Ok(())
 }
 
-/// The body of a copy: all of it is there.
+/// A body that is all there.
 #[derive(Debug)]
-struct CopyBody(Option<Bytes>);
+pub(in super::super) struct WholeBody(Option<Bytes>);
 
-impl RequestBody for CopyBody {
+impl WholeBody {
+    pub(in super::super) fn new(body: Bytes) -> Self {
+        Self(Some(body).filter(|body| !body.is_empty()))
+    }
+}
+
+impl RequestBody for WholeBody {
     fn limit(&self, _limit: u64) -> Result<(), Fault> {
         Ok(())
     }
@@ -163,7 +168,7 @@ impl RequestBody for CopyBody {
     fn copy_to(&mut self, _taker: Taker) {}
 }
 
-impl Body for CopyBody {
+impl Body for WholeBody {
     type Data = Bytes;
     type Error = Fault;
 

@@ -59,9 +59,9 @@ fn ask(journey: &Journey, upstream: &Upstream) -> Ask {
         path: request.matched(),
         query: request.query(),
         fields: &request.fields,
-        certificate: journey.x.client.certificate.as_deref(),
+        certificate: journey.x.client.certificate.as_ref().map(|shown| &shown.fingerprint[..]),
     });
-    Ask { key, ..journey.worker.ask(journey.x.client_ip) }
+    Ask { key, ..journey.worker.ask(journey.x.client_ip, &upstream.balance) }
 }
 
 /// Why nobody can take the request. After a failed attempt, that failure says more.

@@ -5,16 +5,15 @@
 //! Which endpoint of it is `pick`.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::super::journey::Journey;
 use super::sticky;
-use crate::config::snapshot::{Split, Turn, Upstream};
+use crate::config::snapshot::{Split, Turn};
 use crate::exchange::part::Seen;
 use crate::fault::Fault;
 
 /// The upstream of the route, or of the side of its split. From here on the journey knows it.
-pub(super) fn choose(journey: &mut Journey) -> Result<Arc<Upstream>, Fault> {
+pub(super) fn choose(journey: &mut Journey) -> Result<(), Fault> {
     let snapshot = Rc::clone(&journey.snapshot);
     let route = journey.route.and_then(|index| snapshot.routes.get(index as usize));
     let route = route.ok_or(Fault::Internal("a route that is not there"))?;
@@ -22,7 +21,7 @@ pub(super) fn choose(journey: &mut Journey) -> Result<Arc<Upstream>, Fault> {
         None => Some(route.upstream),
         Some(split) => turn(journey, split),
     };
-    journey.upstream().cloned().ok_or(Fault::Internal("a route without an upstream"))
+    Ok(())
 }
 
 /// Takes a side of the split.
@@ -33,9 +32,9 @@ fn turn(journey: &mut Journey, split: &Split) -> Option<u32> {
         path: request.matched(),
         query: request.query(),
         source: journey.x.client_ip,
-        certificate: journey.x.client.certificate.as_deref(),
+        certificate: journey.x.client.certificate.as_ref().map(|shown| &shown.fingerprint[..]),
     };
-    let seed = journey.worker.ask(journey.x.client_ip).seed;
+    let seed = journey.worker.draw();
     let kept = || sticky::side(&journey.snapshot, split, &request.fields, journey.worker.wall_s());
     let turn: Option<Turn> = split.choose(&seen, seed, kept);
     journey.turn = turn;

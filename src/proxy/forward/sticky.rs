@@ -4,6 +4,8 @@
 //! Read once the upstream is known, told once an endpoint has answered. What must stay true: the endpoint never sees
 //! what we set; a session beats the balancer and never health; and a value that is not ours is as good as none.
 
+use std::rc::Rc;
+
 use super::super::journey::Journey;
 use crate::balance::{self, Choice, Reason};
 use crate::config::snapshot::{Snapshot, Split, Upstream};
@@ -44,7 +46,10 @@ pub(in super::super) fn read(upstream: &Upstream, fields: &Fields, now_s: i64) -
 }
 
 /// Finds the session of the request and takes our word for it out.
-pub(super) fn begin(journey: &mut Journey, upstream: &Upstream) {
+pub(super) fn begin(journey: &mut Journey) {
+    let snapshot = Rc::clone(&journey.snapshot);
+    let upstream = journey.upstream.and_then(|index| snapshot.upstreams.get(index as usize));
+    let Some(upstream) = upstream else { return };
     let Some(sticky) = &upstream.sticky else { return };
     journey.kept = read(upstream, &journey.x.request.fields, journey.worker.wall_s());
     let fields = &mut journey.x.request.fields;

@@ -127,7 +127,7 @@ impl InBody {
 #[derive(Debug)]
 pub(super) struct OutBody {
     content: Content<Sendable<InBody>>,
-    journey: Journey,
+    journey: Box<Journey>,
     received: Rc<Cell<u64>>,
     active: Active,
     is_bodiless: bool,
@@ -136,7 +136,7 @@ pub(super) struct OutBody {
 impl OutBody {
     pub(super) fn new(
         content: Content<Sendable<InBody>>,
-        journey: Journey,
+        journey: Box<Journey>,
         received: Rc<Cell<u64>>,
         mut active: Active,
         is_bodiless: bool,

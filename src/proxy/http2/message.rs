@@ -22,7 +22,7 @@ use crate::proxy::worker::Worker;
 
 /// A journey, and how its request goes on or why it does not.
 pub(super) struct Begun {
-    pub(super) journey: Journey,
+    pub(super) journey: Box<Journey>,
     pub(super) framing: Result<RequestFraming, Fault>,
 }
 

@@ -10,6 +10,7 @@ use weirgate_store::wire::{Effects, Problem, ProblemCode};
 use super::{Gateway, Listening};
 use crate::clock;
 use crate::config::compile::{Given, compile};
+use crate::config::consumers::check_signing_keys;
 use crate::config::snapshot::{Snapshot, Upstream};
 use crate::listener::handover;
 use crate::listener::socket::{Ours, Reserved, Transport, bind_remedy, reserve};
@@ -54,11 +55,12 @@ impl Gateway {
         };
         let compiled = compile(&model, revision, &given);
         let reserved = self.reserve(&model);
+        let keys = check_signing_keys(&model, &*self.private_keys);
         // What is wrong with the model and what is wrong with the machine, in one answer.
         let (snapshot, (opened, closed)) = match (compiled, reserved) {
-            (Ok(snapshot), Ok(reserved)) => (snapshot, reserved),
+            (Ok(snapshot), Ok(reserved)) if keys.is_empty() => (snapshot, reserved),
             (compiled, reserved) => {
-                return Err([compiled.err(), reserved.err()].into_iter().flatten().flatten().collect());
+                return Err([compiled.err(), reserved.err(), Some(keys)].into_iter().flatten().flatten().collect());
             }
         };
         let effects = effects(&running, &snapshot, &opened, &closed);
@@ -168,7 +170,7 @@ impl Gateway {
             state.health.clear();
             state.learned.clear();
             state.model = Arc::clone(model);
-            state.consumers.adopt(model, &self.observer.meters)
+            state.consumers.adopt(model, &self.observer.meters, &*self.private_keys)
         };
         self.shared.set_directory(Arc::new(directory));
         self.canaries.adopt(&snapshot, clock::wall_ms());

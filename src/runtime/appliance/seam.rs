@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model};
 use weirgate_store::wire::{
-    CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
+    CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, FlushRequest,
+    Problem,
 };
 
 use super::{Gateway, Ready};
@@ -99,6 +100,19 @@ impl Appliance for Gateway {
 
     fn move_canary(&self, route: &str, verb: CanaryVerb, author: &str) -> Result<CanaryRecord, String> {
         self.canaries.ask(route, verb, author, clock::wall_ms())
+    }
+
+    fn flush_verdicts(&self, policy: &str, which: &FlushRequest) -> Option<u64> {
+        let snapshot = self.snapshot();
+        let all = snapshot.askers.get(policy)?.iter().filter_map(|asker| asker.verdicts.as_ref());
+        Some(
+            all.map(|verdicts| match (&which.subject, &which.key) {
+                (Some(subject), _) => verdicts.flush_subject(subject),
+                (None, Some(key)) => verdicts.flush_key(&key.iter().map(String::as_str).collect::<Vec<_>>()),
+                (None, None) => verdicts.flush(),
+            })
+            .sum(),
+        )
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {

@@ -24,7 +24,7 @@ impl Checker {
         }
     }
 
-    fn hear_check(&mut self, id: u64, outcome: CheckOutcome, now_ns: u64) {
+    pub(super) fn hear_check(&mut self, id: u64, outcome: CheckOutcome, now_ns: u64) {
         let Some(group) = self.subjects.get(&id).map(|subject| subject.group) else { return };
         let around = self.around(group);
         let has_passed = matches!(outcome, CheckOutcome::Passed { .. });

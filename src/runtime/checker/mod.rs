@@ -10,6 +10,8 @@ mod decide;
 
 mod queue;
 
+mod start;
+
 mod subject;
 
 mod tell;
@@ -29,9 +31,9 @@ use self::subject::Subject;
 use crate::clock;
 use crate::config::snapshot::{Care, Snapshot, Upstream};
 use crate::observe::Observer;
-use crate::upstream::endpoint::{Endpoint, Mode};
-use crate::upstream::health::probe::{Thrift, agent};
-use crate::upstream::health::{CheckOutcome, Failure, State};
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::health::probe::Attempts;
+use crate::upstream::health::{CheckOutcome, Failure};
 use crate::upstream::outlier::Ejections;
 use crate::upstream::passive::Bell;
 
@@ -87,7 +89,11 @@ pub struct Checker {
     timeline: mpsc::Sender<HealthEvent>,
     /// What is known from before the start; forgotten once the first model runs.
     restored: Restored,
+    /// Plain checks under way, and how many others are.
+    attempts: Attempts,
     under_way: usize,
+    /// What came of plain checks and is not looked at yet.
+    over: Vec<(u64, CheckOutcome)>,
     /// Whether so much is checked that HTTP checks keep connections open.
     is_thrifty: bool,
     /// Who is due and waits for a place.
@@ -99,15 +105,17 @@ pub struct Checker {
 }
 
 impl Checker {
+    /// # Errors
+    /// A process with too many files open.
     pub fn new(
         observer: Arc<Observer>,
         tellings: watch::Sender<Tellings>,
         timeline: mpsc::Sender<HealthEvent>,
         restored: Restored,
-    ) -> Self {
+    ) -> std::io::Result<Self> {
         let (outcomes, done) = mpsc::channel(OUTCOMES_MAX);
         let (bell, rung) = mpsc::channel(BELL_MAX);
-        Self {
+        Ok(Self {
             observer,
             subjects: HashMap::new(),
             groups: HashMap::new(),
@@ -115,14 +123,16 @@ impl Checker {
             tellings,
             timeline,
             restored,
+            attempts: Attempts::new()?,
             under_way: 0,
+            over: Vec::new(),
             is_thrifty: false,
             waiting: VecDeque::new(),
             outcomes,
             done,
             bell,
             rung,
-        }
+        })
     }
 
     /// Starts its thread, which ends when there are no more snapshots.
@@ -138,8 +148,9 @@ impl Checker {
     ) -> std::io::Result<()> {
         let live = move || {
             let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-            match runtime {
-                Ok(runtime) => runtime.block_on(Self::new(observer, tellings, timeline, restored).run(snapshots)),
+            let checker = Self::new(observer, tellings, timeline, restored);
+            match runtime.and_then(|runtime| Ok((runtime, checker?))) {
+                Ok((runtime, checker)) => runtime.block_on(checker.run(snapshots)),
                 Err(error) => tracing::error!(%error, "health checks could not start"),
             }
         };
@@ -154,8 +165,9 @@ impl Checker {
         let mut timer = std::pin::pin!(sleep(SWEEP_EVERY));
         let mut outcomes = Vec::with_capacity(OUTCOMES_AT_ONCE);
         loop {
-            if let Some(due_ns) = self.queue.next_ns() {
-                timer.as_mut().reset(instant_of(due_ns));
+            let next = self.next();
+            if let Some(next) = next.filter(|next| *next != timer.deadline()) {
+                timer.as_mut().reset(next);
             }
             tokio::select! {
                 changed = snapshots.changed() => match changed {
@@ -171,10 +183,21 @@ impl Checker {
                     self.start_waiting();
                 }
                 Some(id) = self.rung.recv() => self.heed(id, clock::since_start_ns()),
-                () = &mut timer, if self.queue.next_ns().is_some() => self.start_due(),
+                () = &mut timer, if next.is_some() => {
+                    let now = clock::now();
+                    self.attempts.look(now, &mut self.over);
+                    self.start_due(now);
+                }
                 _ = sweep.tick() => self.sweep(),
             }
+            self.hear_attempts();
         }
+    }
+
+    /// When something is to be done next: checks to be started, or those under way to be looked at.
+    fn next(&self) -> Option<Instant> {
+        let due = self.queue.next_ns().map(instant_of);
+        [due, self.attempts.next().map(Instant::from_std)].into_iter().flatten().min()
     }
 
     /// Takes over the endpoints of a snapshot; what is known of those that stay is kept.
@@ -259,84 +282,6 @@ impl Checker {
             }
             self.settle(id);
         }
-    }
-
-    fn start_due(&mut self) {
-        let now_ns = clock::since_start_ns();
-        while let Some((at_ns, due)) = self.queue.take(now_ns.saturating_add(GRAIN_NS)) {
-            match due {
-                Due::Check(_) | Due::Agent(_) if self.is_due_at(due, at_ns) => self.start(due),
-                Due::Tend(id) => {
-                    if self.subjects.get(&id).is_some_and(|subject| subject.is_tended_at(at_ns)) {
-                        self.tend(id, now_ns);
-                    }
-                }
-                Due::Rates(id) => self.look_at_rates(id, at_ns, now_ns),
-                Due::Check(_) | Due::Agent(_) => {}
-            }
-        }
-    }
-
-    fn is_due_at(&self, due: Due, at_ns: u64) -> bool {
-        match due {
-            Due::Check(id) => self
-                .subjects
-                .get(&id)
-                .and_then(|subject| subject.check.as_ref())
-                .is_some_and(|check| !check.is_under_way && check.schedule.due_ns() == at_ns),
-            Due::Agent(id) => self
-                .subjects
-                .get(&id)
-                .and_then(|subject| subject.agent.as_ref())
-                .is_some_and(|agent| !agent.is_under_way && agent.schedule.due_ns() == at_ns),
-            Due::Tend(_) | Due::Rates(_) => false,
-        }
-    }
-
-    /// Starts those that waited for a place.
-    fn start_waiting(&mut self) {
-        while self.under_way < CHECKS_MAX
-            && let Some(due) = self.waiting.pop_front()
-        {
-            self.start(due);
-        }
-    }
-
-    /// Starts a check, or lets it wait for a place.
-    fn start(&mut self, due: Due) {
-        if self.under_way >= CHECKS_MAX {
-            return self.waiting.push_back(due);
-        }
-        let (Due::Check(id) | Due::Agent(id) | Due::Tend(id) | Due::Rates(id)) = due;
-        let Some(subject) = self.subjects.get_mut(&id) else { return };
-        if subject.endpoint.live.mode() == Mode::Maintenance {
-            // Looked at again by the sweep, once the operator has taken that back.
-            return;
-        }
-        let outcomes = self.outcomes.clone();
-        // A send fails only when the checker is gone, which is when the process ends.
-        match (due, &mut subject.check, &mut subject.agent) {
-            (Due::Check(id), Some(check), _) if !check.is_under_way => {
-                check.is_under_way = true;
-                let probe = std::rc::Rc::clone(&check.probe);
-                let is_calm = check.health.state() == State::Healthy && !check.health.is_failing();
-                let thrift = if self.is_thrifty && is_calm { Thrift::Kept } else { Thrift::Fresh };
-                tokio::task::spawn_local(async move {
-                    let outcome = probe.run(thrift).await;
-                    _ = outcomes.send(Outcome::Check(id, outcome)).await;
-                });
-            }
-            (Due::Agent(id), _, Some(asked)) if !asked.is_under_way => {
-                asked.is_under_way = true;
-                let (check, address, limit) = (Arc::clone(&asked.check), asked.address, asked.timeout);
-                tokio::task::spawn_local(async move {
-                    let line = agent::ask(&check, address, limit).await;
-                    _ = outcomes.send(Outcome::Agent(id, line)).await;
-                });
-            }
-            _ => return,
-        }
-        self.under_way += 1;
     }
 }
 

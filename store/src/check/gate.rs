@@ -4,9 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::Findings;
 use super::spelling::{is_field_value, is_framing, is_token};
-use super::token;
+use super::{Findings, access, authorize, forward_auth, identity, token};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -32,6 +31,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         policy(findings, &format!("policies.{}", quoted(name.as_str())), found);
     }
     token::consumers(findings);
+    identity::consumers(findings);
     let mut owners: HashMap<&str, &Name> = HashMap::new();
     for (name, consumer) in &model.consumers {
         for (index, key) in consumer.api_keys.iter().enumerate() {
@@ -56,6 +56,15 @@ pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
         Policy::Jwt(found) => token::jwt(findings, &format!("{path}.jwt"), found),
         Policy::OAuth2(found) => token::oauth2(findings, &format!("{path}.oauth2"), found),
+        Policy::Authenticate(found) => identity::authenticate(findings, &format!("{path}.authenticate"), found),
+        Policy::Authorize(found) => authorize::check(findings, &format!("{path}.authorize"), found),
+        Policy::Basic(found) => identity::realm(findings, &format!("{path}.basic"), &found.realm),
+        Policy::Bots(found) => access::bots(findings, &format!("{path}.bots"), found),
+        Policy::ForwardAuth(found) => forward_auth::check(findings, &format!("{path}.forward_auth"), found),
+        Policy::HttpSignature(found) => identity::http_signature(findings, &format!("{path}.http_signature"), found),
+        Policy::Ip(found) => access::ip(findings, &format!("{path}.ip"), found),
+        Policy::Methods(found) => access::methods(findings, &format!("{path}.methods"), found),
+        Policy::Mtls(found) => identity::mtls(findings, &format!("{path}.mtls"), found),
         Policy::RateLimit(found) => limit(findings, &format!("{path}.rate_limit"), found),
         Policy::RequestHeaders(found) => edits(findings, &format!("{path}.request_headers"), found),
         Policy::ReplyHeaders(found) => edits(findings, &format!("{path}.reply_headers"), found),
@@ -78,10 +87,7 @@ fn places(findings: &mut Findings<'_>, path: &str, policy: &ApiKeyPolicy) {
         let help = "write a name such as \"api_key\"";
         findings.bad(format!("{path}.query"), "this is not the name of a query parameter", help);
     }
-    if policy.realm.bytes().any(|b| !(b' '..0x7f).contains(&b) || b == b'"' || b == b'\\') {
-        let help = "use visible ASCII without quotes and backslashes";
-        findings.bad(format!("{path}.realm"), "this cannot stand in a challenge", help);
-    }
+    identity::realm(findings, path, &policy.realm);
 }
 
 fn limit(findings: &mut Findings<'_>, path: &str, policy: &RateLimitPolicy) {

@@ -25,6 +25,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     let model = findings.model;
     for (name, listener) in &model.listeners {
         protocol(findings, name, listener);
+        clients(findings, name, listener);
         limits(findings, name, listener);
         timeouts(findings, name, listener);
         for (index, certificate) in listener.certificates.iter().enumerate() {
@@ -92,6 +93,7 @@ fn unused(findings: &mut Findings<'_>, name: &Name, listener: &Listener) {
     };
     let rows = [
         ("certificates", !listener.certificates.is_empty(), &[Https][..], "write protocol = \"https\""),
+        ("client_certificates", listener.client_certificates.is_some(), &[Https], "write protocol = \"https\""),
         ("upstream", listener.upstream.is_some(), &[Tcp, Tls, Udp], "name it in a route"),
         ("sni", !listener.sni.is_empty(), &[Tls], "write protocol = \"tls\""),
         ("alpn", !listener.alpn.is_empty(), &[Tls], "write protocol = \"tls\""),
@@ -219,6 +221,17 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let same_port = a.port() == b.port() && a.port() != 0;
     let unspecified = a.ip().is_unspecified() || b.ip().is_unspecified();
     same_port && (a.ip() == b.ip() || unspecified && a.is_ipv4() == b.is_ipv4())
+}
+
+/// The authorities of clients are there to be read.
+fn clients(findings: &mut Findings<'_>, name: &Name, listener: &Listener) {
+    let Some(clients) = &listener.client_certificates else { return };
+    for (field, text) in [("ca", Some(&clients.ca)), ("crl", clients.crl.as_ref())] {
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            let path = at(name, &format!("client_certificates.{field}"));
+            findings.bad(path, format!("{field} is empty"), "write the name of a PEM file, or the PEM text");
+        }
+    }
 }
 
 fn files(findings: &mut Findings<'_>, name: &Name, certificate: &Certificate) {

@@ -5,13 +5,21 @@
 //! Pure: nothing is read, bound or resolved here. What needs the machine (a port in use, a key that does not fit its
 //! certificate) is for the daemon's compile step. No problem stops the search for the next.
 
+mod access;
+
+mod authorize;
+
 mod balance;
 
 mod discovery;
 
+mod forward_auth;
+
 mod gate;
 
 mod health;
+
+mod identity;
 
 mod listen;
 
@@ -34,13 +42,13 @@ mod upstream;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use crate::model::{Kind, Model, Name};
+use crate::model::{Kind, Model, Name, Policy, PolicyRef};
 use crate::parse::PROBLEMS_MAX;
 use crate::parse::place::quoted;
 use crate::suggest;
 use crate::wire::{Problem, ProblemCode};
 
-pub use spelling::{REGEX_BYTES_MAX, regex};
+pub use spelling::{REGEX_BYTES_MAX, any_of, regex};
 
 /// Most warnings in one report.
 pub const WARNINGS_MAX: usize = 200;
@@ -139,9 +147,15 @@ impl Findings<'_> {
         let certificates: BTreeSet<&str> = served.chain(shown).map(Name::as_str).collect();
         let led = model.listeners.values().flat_map(|l| l.upstream.iter().chain(l.sni.values()).chain(l.alpn.values()));
         let routed = model.routes.values().flat_map(split::upstreams);
-        let upstreams: BTreeSet<&str> = routed.chain(led).map(Name::as_str).collect();
-        let policies: BTreeSet<&str> =
-            model.routes.values().flat_map(route::named_policies).map(Name::as_str).collect();
+        let asked = forward_auth::upstreams(model);
+        let upstreams: BTreeSet<&str> = routed.chain(led).chain(asked).map(Name::as_str).collect();
+        let policies: BTreeSet<&str> = model
+            .routes
+            .values()
+            .flat_map(route::named_policies)
+            .chain(named_methods(model))
+            .map(Name::as_str)
+            .collect();
         for (kind, used) in [(Kind::Certificate, certificates), (Kind::Upstream, upstreams), (Kind::Policy, policies)] {
             for name in model.names(kind).into_iter().filter(|name| !used.contains(name)) {
                 let path = format!("{}.{}", kind.plural(), quoted(name));
@@ -150,6 +164,18 @@ impl Findings<'_> {
             }
         }
     }
+}
+
+/// The policies that other policies name.
+fn named_methods(model: &Model) -> impl Iterator<Item = &Name> {
+    let inline = model.routes.values().flat_map(|route| &route.policies).filter_map(|policy| match policy {
+        PolicyRef::Inline(policy) => Some(policy),
+        PolicyRef::Named(_) => None,
+    });
+    model.policies.values().chain(inline).flat_map(|policy| match policy {
+        Policy::Authenticate(policy) => policy.any_of.iter().chain(&policy.all_of),
+        _ => [].iter().chain(&[]),
+    })
 }
 
 fn problem(code: ProblemCode, path: String, message: impl Display, help: impl Display) -> Problem {

@@ -63,18 +63,8 @@ fn conditions(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
             findings.bad(path, message, "write \"api.example.com\", \"*.example.com\" or \"*\"");
         }
     }
-    path(findings, name, &matches.path);
-    for (index, method) in matches.methods.iter().enumerate() {
-        let path = || at(name, &format!("match.methods[{index}]"));
-        if !is_token(method) {
-            let message = format!("\"{}\" is not a method", method.escape_debug());
-            findings.bad(path(), message, "write a method such as \"GET\"");
-        } else if method.bytes().any(|b| b.is_ascii_lowercase()) {
-            let message = format!("methods are case-sensitive, and \"{method}\" is in lower case");
-            let help = format!("write \"{}\"", method.to_ascii_uppercase());
-            findings.warn(ProblemCode::BadValue, path(), message, help);
-        }
-    }
+    path(findings, at(name, "match.path"), &matches.path);
+    methods(findings, &at(name, "match.methods"), &matches.methods);
     for (field, value) in &matches.headers {
         let path = at(name, &format!("match.headers.{}", quoted(field)));
         gate::field_name(findings, path.clone(), field);
@@ -85,24 +75,40 @@ fn conditions(findings: &mut Findings<'_>, name: &Name, matches: &Match) {
     }
 }
 
-fn path(findings: &mut Findings<'_>, name: &Name, pattern: &PathPattern) {
+/// A list of methods, wherever it stands.
+pub(super) fn methods(findings: &mut Findings<'_>, at: &str, methods: &[String]) {
+    for (index, method) in methods.iter().enumerate() {
+        let path = || format!("{at}[{index}]");
+        if !is_token(method) {
+            let message = format!("\"{}\" is not a method", method.escape_debug());
+            findings.bad(path(), message, "write a method such as \"GET\"");
+        } else if method.bytes().any(|b| b.is_ascii_lowercase()) {
+            let message = format!("methods are case-sensitive, and \"{method}\" is in lower case");
+            let help = format!("write \"{}\"", method.to_ascii_uppercase());
+            findings.warn(ProblemCode::BadValue, path(), message, help);
+        }
+    }
+}
+
+/// The pattern of a path, wherever it stands.
+pub(super) fn path(findings: &mut Findings<'_>, at: String, pattern: &PathPattern) {
     match pattern {
         PathPattern::Prefix(text) => {
             if let Some(fault) = path_fault(text) {
-                findings.bad(at(name, "match.path"), fault, "write a path such as \"/orders\"");
+                findings.bad(at, fault, "write a path such as \"/orders\"");
             }
         }
         PathPattern::Exact { exact } => {
             if let Some(fault) = path_fault(exact) {
-                findings.bad(at(name, "match.path.exact"), fault, "write a path such as \"/orders\"");
+                findings.bad(format!("{at}.exact"), fault, "write a path such as \"/orders\"");
             }
         }
         PathPattern::Template { template } => {
             if let Some(fault) = template_fault(template) {
-                findings.bad(at(name, "match.path.template"), fault, "write a template such as \"/orders/{id}\"");
+                findings.bad(format!("{at}.template"), fault, "write a template such as \"/orders/{id}\"");
             }
         }
-        PathPattern::Regex { regex: pattern } => bad_regex(findings, at(name, "match.path.regex"), pattern),
+        PathPattern::Regex { regex: pattern } => bad_regex(findings, format!("{at}.regex"), pattern),
     }
 }
 
@@ -139,13 +145,19 @@ fn policies(findings: &mut Findings<'_>, name: &Name, route: &Route) {
             }
         }
     }
-    let keyed = resolved.iter().any(|(_, policy)| matches!(policy, Policy::ApiKey(_)));
+    let keyed = resolved.iter().any(|(_, policy)| policy.authenticates());
+    for (index, _) in resolved.iter().filter(|(_, policy)| matches!(policy, Policy::Authorize(_)) && !keyed) {
+        let path = at(name, &format!("policies[{index}]"));
+        let message = "this asks who calls, and no policy of the route finds that out";
+        let help = "add one that does, such as api_key; until then whoever has to be known is refused";
+        findings.warn(ProblemCode::Conflict, path, message, help);
+    }
     for (index, policy) in resolved {
         let anonymous = matches!(policy, Policy::RateLimit(limit) if limit.per == LimitKey::Consumer) && !keyed;
         if anonymous {
             let path = at(name, &format!("policies[{index}]"));
             let message = "this counts by consumer, and no policy of the route finds out which one calls";
-            let help = "add an api_key policy; until then it counts by client address";
+            let help = "add a policy that authenticates, such as api_key; until then it counts by client address";
             findings.warn(ProblemCode::Conflict, path, message, help);
         }
     }

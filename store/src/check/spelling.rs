@@ -4,6 +4,7 @@
 //! Each function says what is wrong as a sentence, or nothing.
 
 use crate::model::RESERVED_FIELDS;
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use regex::{Regex, RegexBuilder};
 
 /// Largest compiled regular expression: one pattern may not take the memory of all.
@@ -18,15 +19,41 @@ const HOST_BYTES_MAX: usize = 253;
 /// Longest label of a host name (RFC 1035).
 const LABEL_BYTES_MAX: usize = 63;
 
+/// Largest compiled set of regular expressions.
+pub(super) const REGEXES_BYTES_MAX: usize = 4 << 20;
+
 /// Compiles a pattern that must match as a whole, within bounds.
 ///
 /// # Errors
 /// What is wrong with it, in one line.
 pub fn regex(pattern: &str) -> Result<Regex, String> {
+    bounded(pattern)?;
+    RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(REGEX_BYTES_MAX).build().map_err(|error| words(&error))
+}
+
+/// Compiles patterns of which any may match a part of a text, in any letter case, within bounds.
+///
+/// # Errors
+/// What is wrong with which, in one line.
+pub fn any_of(patterns: &[String]) -> Result<RegexSet, String> {
+    for pattern in patterns {
+        bounded(pattern)?;
+        let alone = RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
+        alone.map_err(|error| format!("in \"{}\": {}", pattern.escape_debug(), words(&error)))?;
+    }
+    let mut builder = RegexSetBuilder::new(patterns);
+    builder.case_insensitive(true).size_limit(REGEXES_BYTES_MAX).build().map_err(|error| words(&error))
+}
+
+fn bounded(pattern: &str) -> Result<(), String> {
     if pattern.len() > REGEX_TEXT_BYTES_MAX {
         return Err(format!("this regular expression is longer than {REGEX_TEXT_BYTES_MAX} bytes"));
     }
-    RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(REGEX_BYTES_MAX).build().map_err(|error| match error {
+    Ok(())
+}
+
+fn words(error: &regex::Error) -> String {
+    match error {
         regex::Error::CompiledTooBig(_) => "this regular expression needs too much memory".to_owned(),
         // The last line of a syntax error says what; the others draw an arrow.
         error => {
@@ -34,7 +61,7 @@ pub fn regex(pattern: &str) -> Result<Regex, String> {
             let last = text.lines().last().unwrap_or("").trim();
             format!("this is not a regular expression: {}", last.trim_start_matches("error: "))
         }
-    })
+    }
 }
 
 /// A token (RFC 9110, section 5.6.2): what field names, methods and cookie names are made of.

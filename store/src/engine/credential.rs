@@ -67,7 +67,16 @@ impl Kept {
     pub(super) fn info(&self) -> KeyInfo {
         let About(prefix, created_ms, expires_ms, comment) = self.about.clone();
         let id = hex(&self.hash).chars().take(ID_DIGITS).collect();
-        KeyInfo { id, consumer: self.consumer.to_string(), prefix, created_ms, expires_ms, comment, declared: false }
+        KeyInfo {
+            id,
+            consumer: self.consumer.to_string(),
+            prefix,
+            created_ms,
+            expires_ms,
+            comment,
+            declared: false,
+            last_used_ms: None,
+        }
     }
 
     pub(super) fn key(&self) -> Vec<u8> {
@@ -137,7 +146,10 @@ impl Entry {
             Self::Issued(kept) => {
                 batch.put(Tree::Credentials, kept.key(), serde_json::to_vec(&kept.about).unwrap_or_default());
             }
-            Self::Revoked(kept) => batch.delete(Tree::Credentials, kept.key()),
+            Self::Revoked(kept) => {
+                batch.delete(Tree::Credentials, kept.key());
+                batch.delete(Tree::Used, kept.hash.first_chunk::<8>().copied().unwrap_or_default());
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::keyring::{prefix, random, unhex};
 use super::store::io;
 use super::{Store, StoreError, Tree};
 use crate::model::Name;
-use crate::wire::{IssuedKey, KeyInfo, StoreHealth};
+use crate::wire::{IssuedKey, KeyInfo, RotatedKey, StoreHealth};
 
 /// Most keys of one consumer that are listed.
 pub const KEYS_LISTED_MAX: usize = 10_000;
@@ -27,6 +27,13 @@ const COMMENT_BYTES_MAX: usize = 256;
 
 /// What an issued key begins with, so that it can be recognised where it should not be.
 const SECRET_PREFIX: &str = "wg_";
+
+/// What came of a rotation: what to tell, and the old key with its end, for the one who looks keys up.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    pub rotated: RotatedKey,
+    pub replaced: CredentialRecord,
+}
 
 impl Store {
     /// Makes a new key. This is the only time its secret is seen.
@@ -44,6 +51,31 @@ impl Store {
         let key = kept.info();
         self.keep(vec![Entry::Issued(kept)]).await?;
         Ok(IssuedKey { secret, key })
+    }
+
+    /// Makes a new key in place of another, which holds on until `overlap_end_ms`, or its own end if that is earlier. Both
+    /// at once or neither.
+    pub async fn rotate_key(
+        &self,
+        consumer: &Name,
+        id: &str,
+        overlap_end_ms: i64,
+        expires_ms: Option<i64>,
+        time_ms: i64,
+    ) -> Result<Rotated, StoreError> {
+        let mut old = self.kept_key(consumer, id).await?;
+        if old.about.2.is_some_and(|end| end <= time_ms) {
+            return Err(StoreError::BadKey(format!("key {id} has expired; issue a new one")));
+        }
+        let bytes = random().map_err(|error| StoreError::Io(error.to_string()))?;
+        let secret = format!("{SECRET_PREFIX}{}", base62(&bytes));
+        let new = self.kept(consumer, &secret, About(prefix(&secret), time_ms, expires_ms, old.about.3.clone()));
+        let end = old.about.2.map_or(overlap_end_ms, |end| end.min(overlap_end_ms));
+        old.about.2 = Some(end);
+        let record = CredentialRecord { hash: old.hash, consumer: old.consumer.clone(), expires_ms: Some(end) };
+        let rotated = RotatedKey { secret, key: new.info(), replaced: old.info() };
+        self.keep(vec![Entry::Issued(new), Entry::Issued(old)]).await?;
+        Ok(Rotated { rotated, replaced: record })
     }
 
     /// Takes over keys that clients have already. All of them or none.
@@ -73,11 +105,7 @@ impl Store {
 
     /// Takes a key back, for good. What it was, so that it stops counting at once.
     pub async fn revoke_key(&self, consumer: &Name, id: &str) -> Result<CredentialRecord, StoreError> {
-        let missing = StoreError::NoSuchKey { consumer: consumer.to_string(), id: id.to_owned() };
-        let digits = unhex(id).filter(|digits| 2 * digits.len() == ID_DIGITS).ok_or_else(|| missing.clone())?;
-        // The id is how the hash begins, so one of a million keys is found without reading the others.
-        let prefix = [owner(consumer).as_slice(), &digits].concat();
-        let kept = self.kept_keys(prefix, 1).await?.pop().ok_or(missing)?;
+        let kept = self.kept_key(consumer, id).await?;
         let record = CredentialRecord { hash: kept.hash, consumer: kept.consumer.clone(), expires_ms: kept.about.2 };
         self.keep(vec![Entry::Revoked(kept)]).await?;
         Ok(record)
@@ -110,6 +138,14 @@ impl Store {
 
     fn kept(&self, consumer: &Name, secret: &str, about: About) -> Kept {
         Kept { consumer: consumer.clone(), hash: self.keyring().hash_key(secret.as_bytes()), about }
+    }
+
+    /// The id is how the hash begins, so one of a million keys is found without reading the others.
+    async fn kept_key(&self, consumer: &Name, id: &str) -> Result<Kept, StoreError> {
+        let missing = StoreError::NoSuchKey { consumer: consumer.to_string(), id: id.to_owned() };
+        let digits = unhex(id).filter(|digits| 2 * digits.len() == ID_DIGITS).ok_or_else(|| missing.clone())?;
+        let prefix = [owner(consumer).as_slice(), &digits].concat();
+        self.kept_keys(prefix, 1).await?.pop().ok_or(missing)
     }
 
     async fn keep(&self, entries: Vec<Entry>) -> Result<(), StoreError> {

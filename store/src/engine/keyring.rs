@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::password::{NotHashed, Passwords};
 use crate::model::{ApiKey, Model, PEM, Policy, PolicyRef, STORED, Secret};
 use crate::parse::place::quoted;
 use crate::wire::{Problem, ProblemCode};
@@ -27,6 +28,7 @@ pub struct Keyring {
     key: [u8; KEY_BYTES],
     /// `keys/` in the state directory; none if that cannot be used.
     dir: Option<PathBuf>,
+    passwords: Passwords,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -50,12 +52,12 @@ impl Keyring {
                     let message = "the file keyring has not 32 bytes; restore it from a backup, or remove it and issue every key anew";
                     std::io::Error::new(ErrorKind::InvalidData, message)
                 })?;
-                Ok(Self { key, dir })
+                Ok(Self::of(key, dir))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let key = random()?;
                 write_durably(&path, &key)?;
-                Ok(Self { key, dir })
+                Ok(Self::of(key, dir))
             }
             Err(error) => Err(error),
         }
@@ -66,7 +68,11 @@ impl Keyring {
     /// # Errors
     /// When the system has no random source.
     pub(super) fn in_memory() -> std::io::Result<Self> {
-        Ok(Self { key: random()?, dir: None })
+        Ok(Self::of(random()?, None))
+    }
+
+    fn of(key: [u8; KEY_BYTES], dir: Option<PathBuf>) -> Self {
+        Self { key, dir, passwords: Passwords::default() }
     }
 
     /// Keyed BLAKE3. Whoever reads the records without the keyring cannot test guesses of a key.
@@ -84,7 +90,8 @@ impl Keyring {
         for key in model.consumers.values_mut().flat_map(|consumer| &mut consumer.api_keys) {
             self.seal_api_key(key);
         }
-        let mut problems = Vec::new();
+        let mut problems = self.seal_passwords(model);
+        problems.extend(self.seal_signing_keys(model));
         for (name, certificate) in &mut model.certificates {
             let pem = certificate.key.0.trim_start();
             if !pem.starts_with(PEM) {
@@ -116,6 +123,54 @@ impl Keyring {
                     line: None,
                     column: None,
                 }),
+            }
+        }
+        problems
+    }
+
+    /// Puts shared secrets of signatures into the state directory, where private keys are: they have to be known again.
+    fn seal_signing_keys(&self, model: &mut Model) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (name, consumer) in &mut model.consumers {
+            for (index, key) in consumer.signing_keys.iter_mut().enumerate() {
+                let Some(secret) = key.secret.as_mut().filter(|secret| !secret.starts_with(STORED)) else { continue };
+                match self.keep(secret.as_bytes()) {
+                    Ok(fingerprint) => *secret = format!("{STORED}{fingerprint}"),
+                    Err(error) => problems.push(Problem {
+                        code: ProblemCode::Environment,
+                        path: format!("consumers.{}.signing_keys[{index}].secret", quoted(name.as_str())),
+                        message: format!("the secret cannot be kept: {error}"),
+                        help: Some("see that the state directory can be written and has room".to_owned()),
+                        line: None,
+                        column: None,
+                    }),
+                }
+            }
+        }
+        problems
+    }
+
+    /// Puts hashes in place of passwords.
+    fn seal_passwords(&self, model: &mut Model) -> Vec<Problem> {
+        let (mut made, mut problems) = (0, Vec::new());
+        for (name, consumer) in &mut model.consumers {
+            for (index, credential) in consumer.basic.iter_mut().enumerate() {
+                let Err(why) = self.passwords.seal(&self.key, credential, &mut made) else { continue };
+                let help = match why {
+                    NotHashed::TooMany => "apply some of them first, then the others; or write their hashes",
+                    NotHashed::Failed(_) => "see that the system has memory left",
+                };
+                problems.push(Problem {
+                    code: ProblemCode::Environment,
+                    path: format!("consumers.{}.basic[{index}].password", quoted(name.as_str())),
+                    message: why.to_string(),
+                    help: Some(help.to_owned()),
+                    line: None,
+                    column: None,
+                });
+                if why == NotHashed::TooMany {
+                    return problems;
+                }
             }
         }
         problems
@@ -171,7 +226,7 @@ fn secret_of<'m>(path: &str, policy: &'m mut Policy) -> Option<(String, &'m mut 
     match policy {
         Policy::Jwt(jwt) => jwt.secret.as_mut().map(|secret| (format!("{path}.jwt.secret"), secret)),
         Policy::OAuth2(oauth2) => Some((format!("{path}.oauth2.client_secret"), &mut oauth2.client_secret)),
-        Policy::ApiKey(_) | Policy::RateLimit(_) | Policy::RequestHeaders(_) | Policy::ReplyHeaders(_) => None,
+        _ => None,
     }
 }
 

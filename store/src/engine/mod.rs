@@ -27,6 +27,8 @@ mod lock;
 
 mod memory;
 
+mod password;
+
 mod record;
 
 mod recover;
@@ -41,12 +43,15 @@ mod timeline;
 
 mod traffic;
 
+mod used;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
-pub use key::KEYS_LISTED_MAX;
+pub use key::{KEYS_LISTED_MAX, Rotated};
 pub use key_set::KeySetRecord;
 pub use keyring::Keyring;
 pub use lock::Held;
+pub use password::{PASSWORDS_NEW_MAX, hash_password};
 pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, OverrideRecord, StoreError};
 pub use store::{Store, wait};
 pub use timeline::TIMELINE_EVENTS_MAX;
@@ -81,10 +86,12 @@ enum Tree {
     Learned,
     /// Hash of an address to the key set that an issuer publishes there.
     KeySets,
+    /// How the hash of a key begins to when it was used last.
+    Used,
 }
 
 impl Tree {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -98,6 +105,7 @@ impl Tree {
         Self::Canaries,
         Self::Learned,
         Self::KeySets,
+        Self::Used,
     ];
 
     fn name(self) -> &'static str {
@@ -115,6 +123,7 @@ impl Tree {
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
             Self::KeySets => "key-sets@1",
+            Self::Used => "used@1",
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct Listener {
     /// Names of certificates, chosen by SNI; the first is the default. Only with `protocol = "https"`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Name>,
+    /// Asks clients for a certificate. Only with `protocol = "https"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<ClientCertificates>,
     /// Networks whose `Forwarded` and `X-Forwarded-*` fields are believed; all others have them replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
@@ -52,6 +55,7 @@ impl Listener {
             address,
             protocol: ListenerProtocol::Http,
             certificates: Vec::new(),
+            client_certificates: None,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
             limits: ListenerLimits::default(),
@@ -62,6 +66,24 @@ impl Listener {
             alpn: BTreeMap::new(),
         }
     }
+}
+
+/// Whose certificates a client may show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificates {
+    /// The authorities: a file in PEM form, or the PEM text itself.
+    pub ca: String,
+    /// Refuse a connection without one; otherwise it goes on without.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub required: bool,
+    /// Revoked certificates: lists (CRL) in PEM form, as a file or as text. An authority without a list revokes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How bytes on a listener are understood.

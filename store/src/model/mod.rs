@@ -15,6 +15,8 @@ mod object;
 
 mod or_true;
 
+pub mod password;
+
 mod policy;
 
 mod route;
@@ -31,12 +33,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
-pub use consumer::{ApiKey, Consumer, ConsumerJwt};
-pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
+pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer, ConsumerJwt, SignatureAlgorithm, SigningKey};
+pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
+pub use password::PasswordHash;
 pub use policy::{
-    ApiKeyPolicy, FieldEdits, JwtAlgorithm, JwtPolicy, LimitKey, OAuth2Policy, Policy, PolicyRef, RESERVED_FIELDS,
-    RateLimitPolicy,
+    AccessRule, AnonymousOn, ApiKeyPolicy, AuthFailure, AuthenticatePolicy, AuthorizePolicy, BasicPolicy, BotsPolicy,
+    FieldEdits, ForwardAuthPolicy, HttpSignaturePolicy, IpPolicy, JwtAlgorithm, JwtPolicy, LimitKey, MethodsPolicy,
+    MtlsPolicy, OAuth2Policy, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy, SetTest, VerdictCache, VerdictKey,
 };
 pub use route::{
     Canary, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX, ValueMatch,

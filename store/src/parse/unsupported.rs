@@ -26,7 +26,6 @@ struct Row(Kind, &'static str, When, &'static str);
 
 const ROWS: &[Row] = &[
     Row(Kind::Listener, "http3", When::True, "leave it out; https listeners speak HTTP/2 and HTTP/1.1"),
-    Row(Kind::Listener, "client_certificates", When::Present, "leave it out"),
     Row(Kind::Certificate, "acme", When::Present, "write chain and key"),
     Row(
         Kind::Upstream,
@@ -37,15 +36,11 @@ const ROWS: &[Row] = &[
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
     Row(Kind::Consumer, "quota", When::Present, "leave it out, and use a rate_limit policy per consumer"),
-    Row(Kind::Consumer, "basic", When::Present, "give the consumer api_keys"),
-    Row(Kind::Consumer, "certificates", When::Present, "give the consumer api_keys"),
 ];
 
 /// Kinds of policies that have names in the design.
 const POLICIES_LATER: &[&str] = &[
     "access",
-    "authorize",
-    "basic",
     "body",
     "cache",
     "compose",
@@ -53,13 +48,10 @@ const POLICIES_LATER: &[&str] = &[
     "concurrency",
     "cors",
     "decompress",
-    "forward_auth",
     "hmac",
     "idempotency",
-    "ip",
     "mirror",
     "mock",
-    "mtls",
     "oidc",
     "quota",
     "redirect",
@@ -71,7 +63,26 @@ const POLICIES_LATER: &[&str] = &[
     "wasm",
 ];
 
-const POLICIES_NOW: &str = "leave it out; these work: api_key, jwt, oauth2, rate_limit, request_headers, reply_headers";
+const POLICIES_KNOWN: [&str; 15] = [
+    "api_key",
+    "authenticate",
+    "authorize",
+    "basic",
+    "bots",
+    "forward_auth",
+    "http_signature",
+    "ip",
+    "jwt",
+    "methods",
+    "mtls",
+    "oauth2",
+    "rate_limit",
+    "request_headers",
+    "reply_headers",
+];
+
+const POLICIES_NOW: &str = "leave it out; these work: api_key, authenticate, authorize, basic, bots, forward_auth, \
+    http_signature, ip, jwt, methods, mtls, oauth2, rate_limit, request_headers, reply_headers";
 
 /// One refused setting.
 pub(super) struct Refused {
@@ -175,9 +186,5 @@ fn is_host_and_port(text: &str) -> bool {
 
 /// Help for the key of a policy that is in no table.
 pub(super) fn policy_help(key: &str) -> String {
-    suggest::help(
-        key,
-        "kinds of policies",
-        ["api_key", "jwt", "oauth2", "rate_limit", "request_headers", "reply_headers"],
-    )
+    suggest::help(key, "kinds of policies", POLICIES_KNOWN)
 }

@@ -64,18 +64,28 @@ fn listener() -> impl Strategy<Value = Listener> {
     });
     let defaults = Just((ListenerLimits::default(), ListenerTimeouts::default()));
     let bounds = prop_oneof![defaults, (limits, timeouts)];
-    (address(), protocol, vec(name(), 0..3), networks, bounds, lead).prop_map(
-        |(address, protocol, certificates, trusted_proxies, bounds, (upstream, sni, alpn, proxy_protocol))| Listener {
-            protocol,
-            certificates,
-            trusted_proxies,
-            limits: bounds.0,
-            timeouts: bounds.1,
-            upstream,
-            sni,
-            alpn,
-            proxy_protocol,
-            ..Listener::plain(address)
+    let clients = (text(), any::<bool>(), option::of(text())).prop_map(|(ca, required, crl)| ClientCertificates {
+        ca,
+        required,
+        crl,
+    });
+    let shown = (vec(name(), 0..3), option::of(clients));
+    (address(), protocol, shown, networks, bounds, lead).prop_map(
+        |(address, protocol, (certificates, clients), trusted_proxies, bounds, lead)| {
+            let (upstream, sni, alpn, proxy_protocol) = lead;
+            Listener {
+                client_certificates: clients,
+                protocol,
+                certificates,
+                trusted_proxies,
+                limits: bounds.0,
+                timeouts: bounds.1,
+                upstream,
+                sni,
+                alpn,
+                proxy_protocol,
+                ..Listener::plain(address)
+            }
         },
     )
 }
@@ -262,12 +272,77 @@ fn policy() -> impl Strategy<Value = Policy> {
         (vec(text(), 0..3), btree_map(text(), text(), 0..3), btree_map(text(), text(), 0..3))
             .prop_map(|(remove, set, add)| FieldEdits { remove, set, add })
     };
+    let on = prop_oneof![Just(AnonymousOn::Missing), Just(AnonymousOn::Failed)];
+    let authenticate = (vec(name(), 0..3), vec(name(), 0..3), option::of(name()), on).prop_map(
+        |(any_of, all_of, anonymous, anonymous_on)| AuthenticatePolicy { any_of, all_of, anonymous, anonymous_on },
+    );
+    let basic = (text(), any::<bool>()).prop_map(|(realm, hide)| BasicPolicy { realm, hide });
+    let signature = (vec(text(), 0..3), span(), option::of(text()), any::<bool>(), text()).prop_map(
+        |(components, max_age, tag, nonce, realm)| HttpSignaturePolicy { components, max_age, tag, nonce, realm },
+    );
+    let mtls = (text(), any::<bool>()).prop_map(|(realm, forward)| MtlsPolicy { forward, realm });
     prop_oneof![
+        asking().prop_map(|policy| Policy::ForwardAuth(policy.into())),
+        demanding().prop_map(|policy| Policy::Authorize(policy.into())),
+        authenticate.prop_map(Policy::Authenticate),
+        basic.prop_map(Policy::Basic),
+        mtls.prop_map(Policy::Mtls),
+        signature.prop_map(Policy::HttpSignature),
         key.prop_map(Policy::ApiKey),
         limit.prop_map(Policy::RateLimit),
         edits().prop_map(Policy::RequestHeaders),
         edits().prop_map(Policy::ReplyHeaders),
     ]
+}
+
+fn set() -> impl Strategy<Value = Option<SetTest>> {
+    let names = || vec(text(), 0..3);
+    option::of((names(), names(), names()).prop_map(|(any, all, none)| SetTest { any, all, none }))
+}
+
+fn demanding() -> impl Strategy<Value = AuthorizePolicy> {
+    let claims = || btree_map(text(), vec(text(), 0..3), 0..3);
+    let paths = vec(text().prop_map(PathPattern::Prefix), 0..3);
+    let rule = (vec(text(), 0..3), paths, any::<bool>(), set(), set(), claims()).prop_map(
+        |(methods, paths, deny, groups, scopes, claims)| AccessRule {
+            methods,
+            paths,
+            deny,
+            consumers: None,
+            groups,
+            scopes,
+            claims,
+        },
+    );
+    (set(), set(), set(), claims(), vec(rule, 0..3)).prop_map(|(consumers, groups, scopes, claims, rules)| {
+        AuthorizePolicy { consumers, groups, scopes, claims, rules }
+    })
+}
+
+fn asking() -> impl Strategy<Value = ForwardAuthPolicy> {
+    let part = prop_oneof![Just(VerdictKey::SourceIp), text().prop_map(VerdictKey::Header)];
+    let cache = (vec(part, 0..3), span(), span(), any::<bool>(), option::of(text()), any::<u32>()).prop_map(
+        |(key, ttl, negative_ttl, cache_control, subject, entries)| VerdictCache {
+            key,
+            ttl,
+            negative_ttl,
+            cache_control,
+            subject,
+            entries,
+        },
+    );
+    let failure = prop_oneof![Just(AuthFailure::Deny), Just(AuthFailure::Unavailable), Just(AuthFailure::Allow)];
+    (name(), text(), vec(text(), 0..3), vec(text(), 0..3), span(), failure, option::of(cache)).prop_map(
+        |(upstream, path, request_headers, reply_headers, timeout, failure, cache)| ForwardAuthPolicy {
+            upstream,
+            path,
+            request_headers,
+            reply_headers,
+            timeout,
+            failure,
+            cache,
+        },
+    )
 }
 
 fn side() -> impl Strategy<Value = Side> {
@@ -368,8 +443,28 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         prefix,
     });
     let jwt = (text(), option::of(text())).prop_map(|(subject, issuer)| ConsumerJwt { subject, issuer });
-    (vec(text(), 0..3), vec(key, 0..3), option::of(jwt), option::of(any::<u8>()))
-        .prop_map(|(groups, api_keys, jwt, urgency)| Consumer { groups, api_keys, jwt, urgency })
+    let password = (text(), option::of(text()), option::of(text()))
+        .prop_map(|(user, password, hash)| BasicCredential { user, password, hash });
+    let certificate = prop_oneof![
+        text().prop_map(CertificateMatch::Fingerprint),
+        text().prop_map(CertificateMatch::Subject),
+        text().prop_map(CertificateMatch::San),
+    ];
+    let algorithm = prop_oneof![Just(SignatureAlgorithm::HmacSha256), Just(SignatureAlgorithm::RsaV15Sha256)];
+    let signing = (text(), algorithm, option::of(text()), option::of(text()))
+        .prop_map(|(id, algorithm, secret, public_key)| SigningKey { id, algorithm, secret, public_key });
+    let proofs = (vec(key, 0..3), vec(password, 0..3), vec(certificate, 0..3), vec(signing, 0..3));
+    (vec(text(), 0..3), proofs, option::of(jwt), option::of(any::<u8>())).prop_map(
+        |(groups, (api_keys, basic, certificates, signing_keys), jwt, urgency)| Consumer {
+            jwt,
+            signing_keys,
+            basic,
+            certificates,
+            groups,
+            api_keys,
+            urgency,
+        },
+    )
 }
 
 /// A model with objects of every kind.

@@ -149,6 +149,15 @@ pub struct IssuedKey {
     pub key: KeyInfo,
 }
 
+/// A key in place of another: the only time its secret is shown, and until when the other still holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RotatedKey {
+    pub secret: String,
+    pub key: KeyInfo,
+    /// The key before it, with the time at which it ends.
+    pub replaced: KeyInfo,
+}
+
 /// A key as it can be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyInfo {
@@ -162,6 +171,9 @@ pub struct KeyInfo {
     pub comment: String,
     /// Whether it stands in the configuration and not in the list of issued keys.
     pub declared: bool,
+    /// When it was used last, to the minute and as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -18,9 +18,11 @@ mod status;
 
 mod traffic;
 
+mod verdicts;
+
 pub use change::{
     Applied, ChangeRequest, Checked, DiffEntry, DiffKind, Edit, Effects, IssuedKey, KeyInfo, KeyList, ListedObject,
-    ObjectList, RevisionInfo, RevisionList,
+    ObjectList, RevisionInfo, RevisionList, RotatedKey,
 };
 pub use explain::{ExplainReply, ExplainRequest, ExplainStep};
 pub use problem::{ErrorReply, Problem, ProblemCode};
@@ -30,3 +32,4 @@ pub use status::{
     StatusReply, StoreHealth, StoreStatus, UpstreamStatus,
 };
 pub use traffic::{Event, ExchangeRecord, Frame, LatencyHistogram, Rates, TimelineStep};
+pub use verdicts::{FlushReply, FlushRequest};

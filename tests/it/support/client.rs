@@ -199,12 +199,17 @@ impl<S: Read + Write> Client<S> {
 
     /// Whether a good reply comes; false if the connection is closed instead.
     pub(crate) fn rest_or_reply(&mut self) -> bool {
+        self.rest_or_status() == Some(200)
+    }
+
+    /// The status of the reply that comes; none if the connection is closed instead.
+    pub(crate) fn rest_or_status(&mut self) -> Option<u16> {
         while find(&self.buffer, b"\r\n\r\n").is_none() {
             if !self.fill() {
-                return false;
+                return None;
             }
         }
-        self.reply().status == 200
+        Some(self.reply().status)
     }
 
     /// Reads a reply for as long as it comes, whole or not.

@@ -56,6 +56,12 @@ pub(crate) fn model(toml: &str) -> Model {
             key.hash = Some(hash.iter().map(|byte| format!("{byte:02x}")).collect());
         }
     }
+    for user in model.consumers.values_mut().flat_map(|consumer| &mut consumer.basic) {
+        if let Some(password) = user.password.take() {
+            let hash = weirgate_store::engine::hash_password(&KEY_SECRET, &user.user, &password);
+            user.hash = Some(hash.expect("there is memory").to_string());
+        }
+    }
     model
 }
 
@@ -172,6 +178,16 @@ impl Running {
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.ask(&super::client::get(path))
+    }
+
+    /// The record of the one request that `ask` makes.
+    pub(crate) fn record_of(&self, ask: impl FnOnce()) -> Arc<ExchangeRecord> {
+        let observer = self.gateway.observer();
+        // An exchange is recorded just after its client has the last byte: one before this must not be taken for it.
+        wait_until("what was asked before is recorded", || observer.meters.total().sum().in_flight == 0);
+        let mut watch = observer.tap.watch(weirgate::observe::Filter::default()).unwrap();
+        ask();
+        self.block_on(watch.next()).unwrap()
     }
 
     /// The records of failed exchanges so far, newest first.

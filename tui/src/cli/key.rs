@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `key issue`, `list`, `revoke` and `import`. A secret is printed once, when it is issued, and never again.
+//! `key issue`, `rotate`, `list`, `revoke` and `import`. A secret is printed once, when it is issued, and never again.
 //!
 //! Keys are facts about the world and not configuration: no revision is made, and a rollback revives none.
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use weirgate_store::clock;
 use weirgate_store::model::Kind;
 use weirgate_store::suggest;
-use weirgate_store::wire::{IssuedKey, KeyInfo, KeyList};
+use weirgate_store::wire::{IssuedKey, KeyInfo, KeyList, RotatedKey};
 
 use super::args::{KeyVerb, WriteArgs};
 use super::human;
@@ -23,6 +23,13 @@ pub(crate) async fn run(t: &mut Terminal<'_>, verb: &KeyVerb) -> Result<(), Fail
         KeyVerb::Issue { consumer, expires, write } => {
             let expires = expires.map(|span| span.to_string());
             issue(t, consumer, expires.as_deref(), write).await
+        }
+        KeyVerb::Rotate { consumer, id, overlap, expires, write } => {
+            let mut body = json!({ "overlap": overlap.to_string() });
+            if let (Some(expires), Some(members)) = (expires, body.as_object_mut()) {
+                members.insert("expires".to_owned(), expires.to_string().into());
+            }
+            rotate(t, consumer, id, &body, write).await
         }
         KeyVerb::List { consumer } => list(t, consumer).await,
         KeyVerb::Revoke { consumer, id, write } => revoke(t, consumer, id, write).await,
@@ -55,6 +62,30 @@ async fn issue(t: &mut Terminal<'_>, consumer: &str, expires: Option<&str>, writ
     t.note(&[Style::Dim.of(format!("key {id} of {consumer}; keep the secret now, it is not shown again"))])
 }
 
+async fn rotate(
+    t: &mut Terminal<'_>,
+    consumer: &str,
+    id: &str,
+    body: &Value,
+    write: &WriteArgs,
+) -> Result<(), Failure> {
+    find(t, Kind::Consumer, consumer).await?;
+    if write.dry_run {
+        return t.say(&[format!("+ a key for {consumer} in place of {id}").into()]);
+    }
+    let path = format!("{}/{}/rotate", path(consumer), segment(id));
+    let rotated: RotatedKey = t.client.send(Method::POST, &path, Some(body)).await?;
+    if t.json {
+        return t.document(&rotated);
+    }
+    t.say(&[rotated.secret.as_str().into()])?;
+    let end =
+        rotated.replaced.expires_ms.map_or_else(|| "it is revoked".to_owned(), |at| human::date_time(at, &t.zone));
+    let new = rotated.key.id;
+    t.note(&[Style::Dim.of(format!("key {new} of {consumer}; keep the secret now, it is not shown again"))])?;
+    t.note(&[Style::Dim.of(format!("key {id} still holds until {end}"))])
+}
+
 async fn list(t: &mut Terminal<'_>, consumer: &str) -> Result<(), Failure> {
     find(t, Kind::Consumer, consumer).await?;
     let list: KeyList = t.client.get(&path(consumer)).await?;
@@ -64,7 +95,7 @@ async fn list(t: &mut Terminal<'_>, consumer: &str) -> Result<(), Failure> {
     if list.keys.is_empty() {
         return t.say(&[format!("{consumer} has no keys; `weirgate key issue {consumer}` makes one").into()]);
     }
-    let mut table = Table::new(&["ID", "PREFIX", "CREATED", "EXPIRES", "FROM", "COMMENT"]);
+    let mut table = Table::new(&["ID", "PREFIX", "CREATED", "EXPIRES", "LAST USED", "FROM", "COMMENT"]);
     let now = clock::wall_ms();
     for key in &list.keys {
         table.push(vec![
@@ -76,6 +107,7 @@ async fn list(t: &mut Terminal<'_>, consumer: &str) -> Result<(), Failure> {
                 Some(at) if at <= now => Style::Bad.of(format!("✗ {}", human::date_time(at, &t.zone))),
                 Some(at) => human::date_time(at, &t.zone).into(),
             },
+            key.last_used_ms.map_or_else(|| "-".to_owned(), |at| human::date_time(at, &t.zone)).into(),
             if key.declared { "file" } else { "issued" }.into(),
             key.comment.as_str().into(),
         ]);

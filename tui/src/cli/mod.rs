@@ -20,6 +20,8 @@ mod endpoint;
 
 mod file;
 
+mod flush;
+
 mod history;
 
 mod human;
@@ -103,6 +105,7 @@ async fn run(t: &mut Terminal<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Endpoint(verb) => endpoint::run(t, verb).await,
         Verb::Connections(args) => connection::run(t, args).await,
         Verb::Canary(args) => canary::canary(t, args).await,
+        Verb::Flush(args) => flush::flush(t, args).await,
         Verb::Key { verb } => key::run(t, verb).await,
         Verb::Metrics => {
             let text = t.client.text("/v1/metrics").await?;

@@ -111,6 +111,26 @@ const BY_PROTOCOL: &[Doc] = &[
 
 const CLIENTS: &[Doc] = &[
     Doc::new(
+        "client_certificates.ca",
+        "client CA",
+        Entry::Text,
+        "For https: the authorities whose client certificates are asked for.",
+    )
+    .unit("PEM text; the command line takes a file")
+    .default("empty: no certificate is asked for")
+    .example("-----BEGIN CERTIFICATE-----…"),
+    Doc::new(
+        "client_certificates.required",
+        "required",
+        Entry::Flag,
+        "Refuse a connection without a certificate; otherwise mtls policies decide.",
+    )
+    .default("yes"),
+    Doc::new("client_certificates.crl", "revoked", Entry::Text, "Lists of revoked client certificates.")
+        .unit("PEM text; the command line takes a file")
+        .default("empty: none is revoked")
+        .example("-----BEGIN X509 CRL-----…"),
+    Doc::new(
         "trusted_proxies",
         "trusted",
         Entry::List,

@@ -189,10 +189,19 @@ fn value_words(value: &Json) -> String {
 }
 
 /// Kinds of policies in running order, with the phase each belongs to.
-const ORDER: [(&str, &str); 6] = [
+const ORDER: [(&str, &str); 15] = [
+    ("ip", "access"),
+    ("methods", "access"),
+    ("bots", "access"),
     ("api_key", "authenticate"),
+    ("authenticate", "authenticate"),
+    ("basic", "authenticate"),
+    ("http_signature", "authenticate"),
     ("jwt", "authenticate"),
+    ("mtls", "authenticate"),
     ("oauth2", "authenticate"),
+    ("authorize", "authorize"),
+    ("forward_auth", "authorize"),
     ("rate_limit", "limit"),
     ("request_headers", "request"),
     ("reply_headers", "reply"),

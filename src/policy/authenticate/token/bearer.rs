@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::presented::Source;
+use super::super::{challenge_of, identify};
 use super::place;
 use super::refusal::Refusal;
 use super::told::{Told, Values, tell};
@@ -21,6 +22,8 @@ pub struct Bearer {
     /// Whether the endpoint does not see it.
     pub is_hidden: bool,
     pub realm: Box<str>,
+    /// What a 401 says to one who brings no token; see [`challenge`].
+    pub challenge: Arc<str>,
     /// The claim by which a consumer is known.
     pub consumer: Option<Box<str>>,
     pub told: Box<[Told]>,
@@ -35,7 +38,18 @@ pub struct Bearing<'a> {
     pub values: &'a Values,
 }
 
+/// The `WWW-Authenticate` value that only asks for a token (RFC 6750 section 3).
+pub fn challenge(realm: &str) -> Arc<str> {
+    challenge_of("Bearer", realm, "")
+}
+
 impl Bearer {
+    /// Whether the request has a token, right or wrong.
+    pub(in crate::policy) fn presents(&self, request: &Request<'_>) -> bool {
+        let found = place::find(&self.places, &request.head.fields, request.head.query);
+        !matches!(found, place::Found::Nothing)
+    }
+
     /// The place of the token, and the token.
     pub(in crate::policy) fn find<'r>(&self, request: &'r Request<'_>) -> Result<(usize, Cow<'r, [u8]>), Fault> {
         match place::find(&self.places, &request.head.fields, request.head.query) {
@@ -59,7 +73,8 @@ impl Bearer {
             (Some(_), None) => return Err(self.refused(&Refusal::Consumer)),
             (Some(_), Some(name)) => {
                 let issuer = bearing.claims.all.get("iss").and_then(serde_json::Value::as_str);
-                let found = request.credentials.find_subject(issuer, name);
+                let credentials = request.credentials;
+                let found = credentials.find_subject(issuer, name);
                 Some(found.ok_or_else(|| self.refused(&Refusal::Consumer))?)
             }
         };
@@ -67,12 +82,11 @@ impl Bearer {
             place::remove(source, &mut request.head.fields, &mut request.head.query);
         }
         tell(&self.told, bearing.values, &mut request.head.fields);
-        if let Some(consumer) = consumer {
-            consumer.announce(&mut request.head.fields);
-            request.identity.consumer = Some(Arc::clone(consumer));
+        match consumer {
+            Some(consumer) => identify(&self.name, at, request, consumer)?,
+            None => request.notes.push(Note::Verified { policy: at_place(at) }),
         }
         request.identity.claims = Some(Arc::clone(bearing.claims));
-        request.notes.push(Note::Verified { policy: at_place(at) });
         Ok(())
     }
 
@@ -88,8 +102,7 @@ impl Bearer {
 
     #[cold]
     fn missing(&self) -> Fault {
-        let challenge = format!("Bearer realm=\"{}\"", self.realm).into();
-        Fault::TokenMissing { policy: Arc::clone(&self.name), challenge }
+        Fault::TokenMissing { policy: Arc::clone(&self.name), challenge: Arc::clone(&self.challenge) }
     }
 
     #[cold]

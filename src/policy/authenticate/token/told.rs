@@ -29,12 +29,16 @@ pub fn values(told: &[Told], claims: &Map<String, Value>) -> Values {
     told.iter().map(|one| find(claims, &one.claim).and_then(value)).collect()
 }
 
+/// Removes what was sent under these names.
+pub fn cleanse(told: &[Told], fields: &mut Fields) {
+    if !told.is_empty() {
+        fields.retain(|field| !told.iter().any(|one| is_same(&one.field, field.name)));
+    }
+}
+
 /// Tells the endpoint.
 pub fn tell(told: &[Told], values: &Values, fields: &mut Fields) {
-    if told.is_empty() {
-        return;
-    }
-    fields.retain(|field| !told.iter().any(|one| is_same(&one.field, field.name)));
+    cleanse(told, fields);
     for (one, value) in told.iter().zip(values) {
         if let Some(value) = value {
             fields.push(&one.field, value);

@@ -3,20 +3,18 @@
 //!
 //! Its own few lines of HTTP/1.1. The body is read only if something is to be found in it.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use regex::bytes::Regex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::super::Failure;
 use super::tls::{ServerNames, Speaks, handshake};
-use super::{REPLY_MAX, connect, connect_briefly, read_more};
+use super::{REPLY_MAX, Thrift, connect, connect_briefly, read_more};
 
 /// Checks over one kept connection: the next one opens another, which is part of what is checked.
-const KEPT_CHECKS_MAX: u32 = 5;
+pub(super) const KEPT_CHECKS_MAX: u32 = 5;
 
 /// Longest body that is read so that a connection can be kept; after a longer one it is closed.
 const KEPT_BODY_MAX: usize = 2 * 1024;
@@ -88,10 +86,41 @@ impl Statuses {
     }
 }
 
+/// What becomes of the connection after a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    Ends,
+    Lasts,
+}
+
 impl HttpCheck {
-    /// Whether its connection may be kept: it is plain, its reply has the body that it says, and none is looked at.
+    /// Whether it is nothing but a request and the head of its reply.
+    pub(super) fn is_plain(&self) -> bool {
+        self.tls.is_none() && self.body.is_none()
+    }
+
+    /// Whether its connection may be kept: its reply has the body that it says, and none is looked at.
     pub(super) fn can_keep(&self) -> bool {
-        self.tls.is_none() && self.body.is_none() && &*self.method == "GET"
+        self.is_plain() && &*self.method == "GET"
+    }
+
+    /// Judges a plain reply by what has come of it; none while that is too little.
+    pub(super) fn judge(&self, bytes: &[u8], thrift: Thrift) -> Result<Option<After>, Failure> {
+        let Some(head) = final_head(bytes)? else { return Ok(None) };
+        self.accept(&head)?;
+        let length = head.length.filter(|length| *length <= KEPT_BODY_MAX && !head.is_chunked);
+        let end = length.filter(|_| thrift == Thrift::Kept && head.lasts).map(|length| head.body + length);
+        Ok(match end {
+            Some(end) if bytes.len() < end => None,
+            Some(end) if bytes.len() == end => Some(After::Lasts),
+            _ => Some(After::Ends),
+        })
+    }
+
+    fn accept(&self, head: &ReplyHead) -> Result<(), Failure> {
+        let is_expected = self.expect.contain(head.status);
+        let failure = || Failure::Status { got: head.status, want: self.expect.words() };
+        if is_expected { Ok(()) } else { Err(failure()) }
     }
 
     /// The request to an endpoint at this address.
@@ -111,60 +140,6 @@ impl HttpCheck {
     }
 }
 
-/// The same over a connection that an earlier check left open, if there is one and it still answers. Every
-/// [`KEPT_CHECKS_MAX`]th check opens a new one, and so does every one after a failure.
-pub(super) async fn ask_kept(
-    check: &HttpCheck,
-    request: &[u8],
-    address: SocketAddr,
-    kept: &RefCell<Option<(TcpStream, u32)>>,
-) -> Result<(), Failure> {
-    // Taken out first: it must not be borrowed over a wait.
-    let held = kept.take();
-    if let Some((mut tcp, uses)) = held {
-        // One that the endpoint has closed meanwhile says nothing about the endpoint.
-        if let Ok(head) = exchange(request, &mut tcp).await {
-            return finish(check, &head, tcp, uses, kept);
-        }
-    }
-    let mut tcp = connect_briefly(address).await?;
-    let head = exchange(request, &mut tcp).await?;
-    finish(check, &head, tcp, 0, kept)
-}
-
-/// Judges a reply, and keeps the connection if nothing speaks against it.
-fn finish(
-    check: &HttpCheck,
-    head: &ReplyHead,
-    tcp: TcpStream,
-    uses: u32,
-    kept: &RefCell<Option<(TcpStream, u32)>>,
-) -> Result<(), Failure> {
-    if !check.expect.contain(head.status) {
-        return Err(Failure::Status { got: head.status, want: check.expect.words() });
-    }
-    if head.lasts && uses + 1 < KEPT_CHECKS_MAX {
-        kept.replace(Some((tcp, uses + 1)));
-    }
-    Ok(())
-}
-
-/// Sends a request and reads the head of its reply, and the body if it is short and the connection can be used again.
-async fn exchange(request: &[u8], tcp: &mut TcpStream) -> Result<ReplyHead, Failure> {
-    tcp.write_all(request).await.map_err(|_| Failure::Closed)?;
-    let mut bytes = Vec::with_capacity(2 * KEPT_BODY_MAX);
-    let mut head = read_head(tcp, &mut bytes).await?;
-    let end =
-        head.length.filter(|length| *length <= KEPT_BODY_MAX && !head.is_chunked).map(|length| head.body + length);
-    let Some(end) = end.filter(|_| head.lasts) else {
-        head.lasts = false;
-        return Ok(head);
-    };
-    while bytes.len() < end && read_more(tcp, &mut bytes).await? {}
-    head.lasts = bytes.len() == end;
-    Ok(head)
-}
-
 pub(super) async fn ask(check: &HttpCheck, request: &[u8], address: SocketAddr) -> Result<(), Failure> {
     let Some(names) = &check.tls else {
         return converse(check, request, &mut connect_briefly(address).await?).await;
@@ -181,9 +156,7 @@ where
     stream.flush().await.map_err(|_| Failure::Closed)?;
     let mut bytes = Vec::with_capacity(1024);
     let head = read_head(stream, &mut bytes).await?;
-    if !check.expect.contain(head.status) {
-        return Err(Failure::Status { got: head.status, want: check.expect.words() });
-    }
+    check.accept(&head)?;
     match &check.body {
         None => Ok(()),
         Some(pattern) => find(stream, &head, &mut bytes, pattern).await,

@@ -3,8 +3,9 @@
 //!
 //! Runs on the checker's thread, never on a worker. One file per kind. They speak for themselves rather than through
 //! the proxy's codec, so that a check measures the endpoint and nothing of ours. What an endpoint sends is bounded in
-//! bytes and in time. Plain HTTP and TCP checks hang up with a reset: it saves both sides two packets, and one of them a
-//! minute of TIME_WAIT. What has a handshake above TCP is closed properly, or servers would log each check as an error.
+//! bytes and in time. The plain ones, which are most, run in [`Attempts`]; each of the others is a future. HTTP and TCP
+//! checks hang up with a reset: it saves both sides two packets, and one of them a minute of TIME_WAIT. What has a
+//! handshake above TCP is closed properly, or servers would log each check as an error.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -15,14 +16,19 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::plain::Link;
 use super::{CheckOutcome, Failure};
 use crate::clock;
 
 pub mod agent;
 
+mod attempts;
+
 pub mod grpc;
 
 pub mod http;
+
+mod plain;
 
 pub mod script;
 
@@ -30,6 +36,7 @@ pub mod tcp;
 
 pub mod tls;
 
+pub use attempts::Attempts;
 pub use grpc::GrpcCheck;
 pub use http::{BodyPattern, HttpCheck, Statuses};
 pub use script::ScriptCheck;
@@ -62,7 +69,7 @@ pub struct Probe {
     request: Box<[u8]>,
     lasting: Box<[u8]>,
     /// A connection that the last HTTP check left open, and how many checks it has carried.
-    kept: RefCell<Option<(TcpStream, u32)>>,
+    kept: RefCell<Option<Link>>,
 }
 
 /// Whether a check may leave its connection open for the next one.
@@ -84,15 +91,25 @@ impl Probe {
         Self { check: Arc::clone(check), address, timeout, request, lasting, kept: RefCell::new(None) }
     }
 
+    /// Whether it is for [`Attempts`].
+    pub fn is_plain(&self) -> bool {
+        match &*self.check {
+            Check::Http(check) => check.is_plain(),
+            Check::Tcp(check) => check.is_plain(),
+            Check::Grpc(_) | Check::Script(_) | Check::Tls(_) => false,
+        }
+    }
+
+    fn can_keep(&self) -> bool {
+        matches!(&*self.check, Check::Http(check) if check.can_keep())
+    }
+
     /// Checks the endpoint once.
-    pub async fn run(&self, thrift: Thrift) -> CheckOutcome {
+    pub async fn run(&self) -> CheckOutcome {
         let started = clock::now();
         let (address, limit) = (self.address, self.timeout);
         let result = match &*self.check {
             Check::Tcp(check) => timeout(limit, tcp::ask(check, address)).await,
-            Check::Http(check) if thrift == Thrift::Kept && check.can_keep() => {
-                timeout(limit, http::ask_kept(check, &self.lasting, address, &self.kept)).await
-            }
             Check::Http(check) => timeout(limit, http::ask(check, &self.request, address)).await,
             Check::Tls(check) => timeout(limit, tls::ask(check, address)).await,
             Check::Grpc(check) => return done(started, limit, timeout(limit, grpc::ask(check, address, limit)).await),
@@ -113,8 +130,11 @@ fn done(started: std::time::Instant, limit: Duration, result: Answered) -> Check
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
-    let words = |error: std::io::Error| Failure::Connect(error.to_string().to_lowercase().into());
-    TcpStream::connect(address).await.map_err(words)
+    TcpStream::connect(address).await.map_err(|error| unconnected(&error))
+}
+
+fn unconnected(error: &std::io::Error) -> Failure {
+    Failure::Connect(error.to_string().to_lowercase().into())
 }
 
 /// The same, for a check that hangs up with a reset once it knows enough.

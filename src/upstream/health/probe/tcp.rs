@@ -16,6 +16,13 @@ pub struct TcpCheck {
     pub expect: Option<Box<[u8]>>,
 }
 
+impl TcpCheck {
+    /// Whether it is nothing but a connection.
+    pub(super) fn is_plain(&self) -> bool {
+        self.send.is_none() && self.expect.is_none()
+    }
+}
+
 pub(super) async fn ask(check: &TcpCheck, address: SocketAddr) -> Result<(), Failure> {
     let mut tcp = connect_briefly(address).await?;
     if let Some(send) = &check.send {

@@ -2,6 +2,7 @@
 //! Each kind of check against endpoints that answer it right, wrong, late and not at all.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use tokio::net::TcpListener;
 
 use super::agent::{self, AgentCheck};
 use super::{
-    BodyPattern, Check, CheckOutcome, Failure, GrpcCheck, HttpCheck, Probe, REPLY_MAX, ScriptCheck, Statuses, TcpCheck,
-    Thrift, TlsCheck,
+    Attempts, BodyPattern, Check, CheckOutcome, Failure, GrpcCheck, HttpCheck, Probe, REPLY_MAX, ScriptCheck, Statuses,
+    TcpCheck, Thrift, TlsCheck,
 };
+
+use crate::clock;
 
 /// Far above what any check here takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,10 +40,26 @@ async fn origin(wants: &'static str, reply: Option<Vec<u8>>) -> SocketAddr {
 }
 
 async fn run(check: Check, address: SocketAddr, limit: Duration) -> Result<(), Failure> {
-    match Probe::new(&Arc::new(check), address, limit).run(Thrift::Fresh).await {
+    let probe = Rc::new(Probe::new(&Arc::new(check), address, limit));
+    match outcome(&mut Attempts::new().unwrap(), &probe, Thrift::Fresh).await {
         CheckOutcome::Passed { .. } => Ok(()),
         CheckOutcome::Failed(failure) => Err(failure),
     }
+}
+
+/// What comes of one check.
+async fn outcome(attempts: &mut Attempts, probe: &Rc<Probe>, thrift: Thrift) -> CheckOutcome {
+    if !probe.is_plain() {
+        return probe.run().await;
+    }
+    let mut over = Vec::new();
+    over.extend(attempts.start(7, probe, thrift, clock::now()).map(|outcome| (7, outcome)));
+    while over.is_empty() {
+        tokio::task::yield_now().await;
+        attempts.look(clock::now(), &mut over);
+    }
+    assert!(attempts.is_empty() && over.len() == 1, "{over:?}");
+    over.remove(0).1
 }
 
 fn answer(text: &str) -> Result<(), Failure> {
@@ -117,13 +136,66 @@ async fn kept_connections_carry_a_few_checks() {
             }
         });
         let http = HttpCheck { expect: Statuses::of(&[200, 204]), ..HttpCheck::default() };
-        let probe = Probe::new(&Arc::new(Check::Http(http)), address, PATIENCE);
+        let probe = Rc::new(Probe::new(&Arc::new(Check::Http(http)), address, PATIENCE));
+        let mut attempts = Attempts::new().unwrap();
         for n in 0..12 {
-            let outcome = probe.run(Thrift::Kept).await;
+            let outcome = outcome(&mut attempts, &probe, Thrift::Kept).await;
             assert!(matches!(outcome, CheckOutcome::Passed { .. }), "check {n} of {reply:?}: {outcome:?}");
         }
         assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), want, "{reply:?}, closes: {closes}");
     }
+}
+
+/// Byte after byte, over a fresh and over a kept connection.
+#[tokio::test]
+async fn a_reply_may_come_in_pieces() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            tcp.set_nodelay(true).unwrap();
+            let mut request = [0; 4096];
+            while tcp.read(&mut request).await.is_ok_and(|count| count > 0) {
+                for byte in b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" {
+                    let _gone = tcp.write_all(&[*byte]).await.is_err();
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    });
+    let probe = Rc::new(Probe::new(&Arc::new(Check::Http(HttpCheck::default())), address, PATIENCE));
+    let mut attempts = Attempts::new().unwrap();
+    for thrift in [Thrift::Fresh, Thrift::Kept, Thrift::Kept, Thrift::Kept] {
+        let outcome = outcome(&mut attempts, &probe, thrift).await;
+        assert!(matches!(outcome, CheckOutcome::Passed { .. }), "{thrift:?}: {outcome:?}");
+    }
+}
+
+/// Silent endpoints hold up nobody, each ends at its time, and one that is begun anew ends once.
+#[tokio::test]
+async fn many_checks_are_under_way_at_once() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let check = Arc::new(Check::Http(HttpCheck::default()));
+    let (mut attempts, mut over) = (Attempts::new().unwrap(), Vec::new());
+    let started = clock::now();
+    for id in 0..40 {
+        let limit = Duration::from_millis(20 + id % 4 * 10);
+        let probe = Rc::new(Probe::new(&check, silent.local_addr().unwrap(), limit));
+        for _ in 0..2 {
+            assert_eq!(attempts.start(id, &probe, Thrift::Fresh, started), None);
+        }
+    }
+    assert_eq!(attempts.len(), 40);
+    let answers = origin("GET / ", Some(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())).await;
+    assert_eq!(run(Check::Http(HttpCheck::default()), answers, PATIENCE).await, Ok(()));
+    attempts.look(started + Duration::from_millis(19), &mut over);
+    assert_eq!((over.len(), attempts.len()), (0, 40), "not before its time");
+    for (late_ms, want) in [(20, 10), (30, 20), (49, 30), (50, 40)] {
+        attempts.look(started + Duration::from_millis(late_ms), &mut over);
+        assert_eq!((over.len(), attempts.len()), (want, 40 - want), "after {late_ms} ms");
+    }
+    assert_eq!(attempts.next(), None, "nothing is left to look for");
+    assert!(over.iter().all(|(_, outcome)| matches!(outcome, CheckOutcome::Failed(Failure::Timeout(_)))));
 }
 
 #[test]
@@ -141,6 +213,9 @@ async fn a_tcp_check_wants_a_connection_or_an_answer() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     assert_eq!(run(plain.clone(), address, PATIENCE).await, Ok(()));
+    let listener = listener.into_std().unwrap();
+    let seen = listener.accept().map_err(|error| error.kind());
+    assert_eq!(seen.unwrap_err(), std::io::ErrorKind::WouldBlock, "whoever listens sees nothing of it");
     drop(listener);
     let failure = run(plain, address, PATIENCE).await.unwrap_err();
     assert!(failure.to_string().starts_with("could not connect: connection refused"), "{failure}");
@@ -212,7 +287,7 @@ async fn a_script_that_hangs_is_killed_with_all_it_started() {
         // A killed one that is not waited for yet is a zombie.
         std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
     };
-    let started = crate::clock::now();
+    let started = clock::now();
     while pids.lines().any(lives) {
         assert!(started.elapsed() < PATIENCE, "left over: {pids}");
         tokio::task::yield_now().await;

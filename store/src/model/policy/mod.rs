@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Policy: what a route makes a request pass. A closed set; a file names kinds, never their order.
 
+mod access;
+
+mod authenticate;
+
+mod authorize;
+
+mod forward_auth;
+
 mod token;
 
 use std::collections::BTreeMap;
@@ -11,6 +19,10 @@ use serde::{Deserialize, Serialize};
 use super::unit::only;
 use super::{Name, Rate};
 
+pub use access::{BotsPolicy, IpPolicy, MethodsPolicy};
+pub use authenticate::{AnonymousOn, AuthenticatePolicy, BasicPolicy, HttpSignaturePolicy, MtlsPolicy};
+pub use authorize::{AccessRule, AuthorizePolicy, SetTest};
+pub use forward_auth::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey};
 pub use token::{JwtAlgorithm, JwtPolicy, OAuth2Policy};
 
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
@@ -24,6 +36,24 @@ pub enum Policy {
     /// The caller proves by a token, which its issuer is asked about, who it is.
     #[serde(rename = "oauth2")]
     OAuth2(Box<OAuth2Policy>),
+    /// Who is known has to be one of those who may.
+    Authorize(Box<AuthorizePolicy>),
+    /// Callers that name themselves as what is not wanted, or say too little of themselves, are refused.
+    Bots(BotsPolicy),
+    /// A service of the operator's decides about each request.
+    ForwardAuth(Box<ForwardAuthPolicy>),
+    /// Addresses that may call, and addresses that may not.
+    Ip(IpPolicy),
+    /// Methods that may pass.
+    Methods(MethodsPolicy),
+    /// One of several proofs, or all of them.
+    Authenticate(AuthenticatePolicy),
+    /// The caller proves it by a password.
+    Basic(BasicPolicy),
+    /// The caller proves it by a signature over the request.
+    HttpSignature(HttpSignaturePolicy),
+    /// The caller proves it by a client certificate.
+    Mtls(MtlsPolicy),
     /// No more than so many requests in a time.
     RateLimit(RateLimitPolicy),
     /// Edits of the fields that go to the endpoint.
@@ -39,10 +69,33 @@ impl Policy {
             Self::ApiKey(_) => "api_key",
             Self::Jwt(_) => "jwt",
             Self::OAuth2(_) => "oauth2",
+            Self::Authorize(_) => "authorize",
+            Self::Bots(_) => "bots",
+            Self::ForwardAuth(_) => "forward_auth",
+            Self::Ip(_) => "ip",
+            Self::Methods(_) => "methods",
+            Self::Authenticate(_) => "authenticate",
+            Self::Basic(_) => "basic",
+            Self::HttpSignature(_) => "http_signature",
+            Self::Mtls(_) => "mtls",
             Self::RateLimit(_) => "rate_limit",
             Self::RequestHeaders(_) => "request_headers",
             Self::ReplyHeaders(_) => "reply_headers",
         }
+    }
+
+    /// Whether it finds out who calls.
+    pub fn authenticates(&self) -> bool {
+        matches!(
+            self,
+            Self::ApiKey(_)
+                | Self::Authenticate(_)
+                | Self::Basic(_)
+                | Self::HttpSignature(_)
+                | Self::Jwt(_)
+                | Self::Mtls(_)
+                | Self::OAuth2(_)
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What may be typed after `connections` and `canary`: client connections, and splits that move by themselves.
+//! What may be typed after `connections`, `canary` and `flush`: client connections, splits that move by themselves, and
+//! what a service decided.
 
 use clap::{Args as Group, Subcommand, ValueEnum};
 use weirgate_store::wire::CanaryVerb;
@@ -60,4 +61,16 @@ impl CanaryWord {
             Self::Back => CanaryVerb::Back,
         }
     }
+}
+
+#[derive(Clone, Debug, Group)]
+pub struct FlushArgs {
+    /// Name of the policy; one written in place is ROUTE.forward_auth
+    pub policy: String,
+    /// Only what was decided about this subject
+    #[arg(long, value_name = "NAME", conflicts_with = "key")]
+    pub subject: Option<String>,
+    /// Only what was decided for this key: once for each part of `cache.key`, in that order
+    #[arg(long, value_name = "VALUE")]
+    pub key: Vec<String>,
 }

@@ -20,6 +20,21 @@ pub enum KeyVerb {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Make a key in place of another, which holds on for a while
+    Rotate {
+        /// Name of the consumer
+        consumer: String,
+        /// As `key list` prints it
+        id: String,
+        /// How long the old key still holds
+        #[arg(long, value_name = "TIME", default_value = "1d")]
+        overlap: Span,
+        /// When the new one ends, such as 90d; never, if absent
+        #[arg(long, value_name = "TIME")]
+        expires: Option<Span>,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
     /// List the keys of a consumer
     List {
         /// Name of the consumer

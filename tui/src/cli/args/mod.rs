@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
-pub(super) use connection::{CanaryArgs, ConnectionVerb, ConnectionsArgs};
+pub(super) use connection::{CanaryArgs, ConnectionVerb, ConnectionsArgs, FlushArgs};
 pub(super) use endpoint::{
     DrainArgs, EndpointArgs, EndpointVerb, LeaseArgs, MaintArgs, OverrideArgs, TimelineArgs, WeightArgs,
 };
@@ -188,6 +188,8 @@ pub enum Verb {
     Connections(ConnectionsArgs),
     /// Start, stop, resume or take back the canary of a route
     Canary(CanaryArgs),
+    /// Forget what a service decided for a forward_auth policy
+    Flush(FlushArgs),
     /// Issue, list, revoke or import API keys of a consumer
     Key {
         #[command(subcommand)]
@@ -270,6 +272,11 @@ mod tests {
             ("weirgate connections kill x", false),
             ("weirgate canary shop start", true),
             ("weirgate canary shop begin", false),
+            ("weirgate flush sso", true),
+            ("weirgate flush sso --subject ana", true),
+            ("weirgate flush sso --key ana --key /orders", true),
+            ("weirgate flush sso --subject ana --key ana", false),
+            ("weirgate flush", false),
             ("weirgate weight shop 127.0.0.1:1 3 --expires 1h", true),
             ("weirgate weight shop 127.0.0.1:1 3", true),
             ("weirgate weight shop 127.0.0.1:1 --reset", true),
