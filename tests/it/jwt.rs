@@ -211,3 +211,54 @@ fn explain_says_who_it_is_and_asks_nobody() {
     assert!(bad.verdict.contains("names a key that is not known"), "{}", bad.verdict);
     assert_eq!(issuer.fetches(), 1);
 }
+
+const KEY: &str = "key-of-robot-0123456789abcdef";
+
+/// A route that asks as `who` says, with a token and a key to choose from.
+fn choices(who: &str, issuer: &Issuer, origin: &Origin) -> String {
+    format!(
+        "{WEB}{}[routes.all]\nupstream = \"shop\"\npolicies = [{{ authenticate = {{ {who} }} }}]\n\
+         [policies.login]\njwt = {{ {}, consumer_claim = \"sub\", headers = {{ X-User = \"sub\" }} }}\n\
+         [policies.key]\napi_key = {{ header = \"X-Api-Key\" }}\n\
+         [consumers.alice]\n[consumers.robot]\napi_keys = [{{ secret = \"{KEY}\" }}]\n[consumers.public]\n",
+        upstream("shop", &[origin.address()]),
+        by_url(issuer)
+    )
+}
+
+#[test]
+fn a_token_is_one_of_several_proofs() {
+    let (origin, issuer) = (Origin::plain(), Issuer::start("k1"));
+    let gateway = Running::start(&choices("any_of = [\"login\", \"key\"]", &issuer, &origin));
+    let ask = |fields: &str| gateway.ask(&format!("GET / HTTP/1.1\r\nHost: a\r\nX-User: root\r\n{fields}\r\n"));
+    let told = || (values(&origin.head(), "x-consumer-username"), values(&origin.head(), "x-user"));
+    let token = format!("Authorization: Bearer {}\r\n", issuer.token("alice"));
+    assert_eq!(ask(&token).status, 200, "keys of a policy that is only named by another are fetched");
+    assert_eq!(told(), (vec!["alice".to_owned()], vec!["alice".to_owned()]));
+    assert_eq!(ask(&format!("X-Api-Key: {KEY}\r\n")).status, 200);
+    assert_eq!(told(), (vec!["robot".to_owned()], vec![]), "what only a token tells, no client does");
+    let bare = ["Bearer realm=\"weirgate\"", "Key realm=\"weirgate\""];
+    assert_eq!(ask("").field("www-authenticate"), bare);
+    let late = issuer.token_with(&json!({ "iss": "https://id", "aud": "api", "sub": "alice", "exp": now_s() - 300 }));
+    let reply = ask(&format!("Authorization: Bearer {late}\r\nX-Api-Key: {KEY}\r\n"));
+    assert_eq!(reply.status, 401, "the first that has credentials decides alone: {}", reply.text());
+    let why = "Bearer realm=\"weirgate\", error=\"invalid_token\", error_description=\"the token has expired\"";
+    assert_eq!(reply.field("www-authenticate"), [why, "Key realm=\"weirgate\""]);
+    let failed = "any_of = [\"login\", \"key\"], anonymous = \"public\", anonymous_on = \"failed\"";
+    gateway.apply(&choices(failed, &issuer, &origin));
+    assert_eq!(ask(&format!("Authorization: Bearer {late}\r\n")).status, 200);
+    assert_eq!(told(), (vec!["public".to_owned()], vec![]));
+}
+
+#[test]
+fn a_token_and_a_key_of_two_consumers_are_refused() {
+    let (origin, issuer) = (Origin::plain(), Issuer::start("k1"));
+    let gateway = Running::start(&choices("all_of = [\"login\", \"key\"]", &issuer, &origin));
+    for (sub, status) in [("robot", 200), ("alice", 403)] {
+        let token = issuer.token(sub);
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nX-Api-Key: {KEY}\r\n\r\n");
+        let reply = gateway.ask(&request);
+        assert_eq!(reply.status, status, "{sub}: {}", reply.text());
+        assert_eq!(reply.text().contains("two-consumers"), status == 403, "{sub}: {}", reply.text());
+    }
+}
