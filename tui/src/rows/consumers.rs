@@ -26,7 +26,6 @@ pub(super) const KEYS: &[Column] = &[
     left("BEGINS", 12, 16),
     left("CREATED", 16, 16),
     left("EXPIRES", 10, 16),
-    left("LAST USED", 9, 16),
     left("COMMENT", 14, 60),
 ];
 
@@ -68,7 +67,6 @@ fn key_cells(app: &App, key: &KeyInfo) -> Vec<Cell> {
     let expires = key.expires_ms.map_or_else(|| "never".to_owned(), |ms| text::day(ms, &app.zone));
     let over = key.expires_ms.is_some_and(|ms| ms <= app.now_ms);
     let created = if key.declared { "in the file".to_owned() } else { text::day(key.created_ms, &app.zone) };
-    let used = key.last_used_ms.map_or_else(|| "–".to_owned(), |ms| text::day(ms, &app.zone));
     vec![
         Cell::text(key.id.clone()).tone(Tone::Strong),
         Cell::text(format!("{}…", key.prefix)),
@@ -78,7 +76,6 @@ fn key_cells(app: &App, key: &KeyInfo) -> Vec<Cell> {
         } else {
             Tone::Plain
         }),
-        Cell::number(key.last_used_ms.unwrap_or(0) as f64, used),
         Cell::text(key.comment.clone()),
     ]
 }
