@@ -140,6 +140,12 @@ pub enum Fault {
     CredentialInvalid { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: the request carries more than one API key")]
     CredentialRepeated { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: the request carries no token")]
+    TokenMissing { policy: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: {why}")]
+    TokenInvalid { policy: Arc<str>, why: Arc<str>, challenge: Arc<str> },
+    #[error("policy {policy}: the request carries more than one token")]
+    TokenRepeated { policy: Arc<str>, challenge: Arc<str> },
     #[error("policy {policy}: {address} may not call: {why}")]
     AddressRefused { policy: Arc<str>, address: std::net::IpAddr, why: String },
     #[error("policy {policy}: not a welcome caller: {why}")]
@@ -228,6 +234,8 @@ pub enum Fault {
     #[error("endpoint {endpoint} reset the connection")]
     EndpointReset { endpoint: Arc<str> },
     // ── weirgate itself and its operator ──
+    #[error("policy {policy}: the issuer of the token cannot be asked")]
+    IssuerUnavailable { policy: Arc<str> },
     #[error("a PROXY header is taken from trusted_proxies only, and {0} is none of them")]
     UntrustedProxy(std::net::IpAddr),
     #[error("policy {policy}: the route is under maintenance")]
@@ -262,12 +270,18 @@ impl Fault {
     /// The same refusal with another challenge, where the fault has one.
     #[must_use]
     pub fn challenged(mut self, by: &Arc<str>) -> Self {
-        if let Self::CredentialMissing { challenge, .. }
-        | Self::CredentialInvalid { challenge, .. }
-        | Self::CredentialRepeated { challenge, .. }
-        | Self::Unauthenticated { challenge, .. } = &mut self
-        {
-            *challenge = Arc::clone(by);
+        match &mut self {
+            Self::CredentialMissing { challenge, .. }
+            | Self::CredentialInvalid { challenge, .. }
+            | Self::CredentialRepeated { challenge, .. }
+            | Self::TokenMissing { challenge, .. }
+            | Self::Unauthenticated { challenge, .. } => *challenge = Arc::clone(by),
+            // Its own says what is wrong with the token, which nothing else of its scheme does.
+            Self::TokenInvalid { challenge, .. } | Self::TokenRepeated { challenge, .. } => {
+                let others = by.lines().filter(|line| !line.starts_with("Bearer "));
+                *challenge = std::iter::once(&**challenge).chain(others).collect::<Vec<_>>().join("\n").into();
+            }
+            _ => {}
         }
         self
     }
@@ -293,6 +307,9 @@ impl Fault {
             Self::CredentialMissing { .. } => facts(401, Client, Never, "key-missing", "No API key found in request"),
             Self::CredentialInvalid { .. } => facts(401, Client, Never, "key-invalid", "Invalid API key"),
             Self::CredentialRepeated { .. } => facts(401, Client, Never, "key-repeated", "Duplicate API key found"),
+            Self::TokenMissing { .. } => facts(401, Client, Never, "token-missing", "No token found in request"),
+            Self::TokenInvalid { .. } => facts(401, Client, Never, "token-invalid", "Invalid token"),
+            Self::TokenRepeated { .. } => facts(401, Client, Never, "token-repeated", "Duplicate token found"),
             Self::AddressRefused { .. } => facts(403, Client, Never, "address-refused", "Forbidden"),
             Self::AgentRefused { .. } => facts(403, Client, Never, "agent-refused", "Forbidden"),
             Self::MethodRefused { .. } => facts(405, Client, Never, "method-refused", "Method not allowed"),
@@ -334,6 +351,7 @@ impl Fault {
             Self::CutOff { sent, .. } => facts(503, Operator, sent.retry(), "cut-off", "Service unavailable"),
             Self::Answered { status, .. } => facts(*status, Endpoint, Retry::Idempotent, "answered", "Bad gateway"),
             Self::EndpointReset { .. } => facts(502, Endpoint, Never, "endpoint-reset", "Bad gateway"),
+            Self::IssuerUnavailable { .. } => facts(503, Operator, Never, "issuer-unavailable", "Service unavailable"),
             Self::UntrustedProxy(_) => facts(403, Operator, Never, "untrusted-proxy", "Forbidden"),
             Self::Maintenance { .. } => facts(503, Operator, Never, "maintenance", "Under maintenance"),
             Self::Killed => facts(499, Operator, Never, "killed", "Client closed the request"),

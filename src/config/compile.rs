@@ -25,6 +25,8 @@ mod policy_authorize;
 
 mod policy_forward_auth;
 
+mod policy_token;
+
 mod route;
 
 mod split;
@@ -45,6 +47,8 @@ use super::Snapshot;
 use super::problems::Problems;
 use super::snapshot::Upstream;
 use crate::observe::Meters;
+use crate::policy::authenticate::token::introspection::{Asked, Introspection};
+use crate::policy::authenticate::token::keys::{KeySource, Keys};
 use crate::route::canary::Plan;
 use crate::upstream::discovery::Found;
 use crate::upstream::health::State;
@@ -59,6 +63,10 @@ pub struct Given<'a> {
     pub private_key: &'a dyn Fn(&str) -> Result<String, String>,
     /// The health that an endpoint had before the process started.
     pub restored: &'a dyn Fn(&str, &str) -> Option<State>,
+    /// The keys that this address publishes, the same for all who ask.
+    pub keys: &'a dyn Fn(&KeySource) -> Result<Arc<Keys>, String>,
+    /// What this issuer says of tokens, the same for all who ask as the same client.
+    pub introspection: &'a dyn Fn(&Asked) -> Result<Arc<Introspection>, String>,
     /// The endpoints that this source has found for the upstream of that name.
     pub found: &'a dyn Fn(&str, &Discovery) -> Found,
     /// What sticky sessions are sealed and remembered with.

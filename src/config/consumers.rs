@@ -18,7 +18,7 @@ use crate::policy::authenticate::passwords::{Hasher, Passwords, Users};
 use crate::policy::authenticate::proofs::Proofs;
 use crate::policy::authenticate::signature::key::{Algorithm, SigningKey};
 use crate::policy::plan::Entitlement;
-use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash};
+use crate::policy::{Consumer, Credential, CredentialChange, Credentials, Hash, Subjects};
 
 /// What the data path reads: the keys, and where each consumer is counted.
 #[derive(Debug)]
@@ -95,8 +95,10 @@ impl Consumers {
         let changes: Vec<_> = gone.chain(new).collect();
         self.usages.prune(model, now_s);
         let (people, counted) = self.people(model, meters, plans);
+        let subjects = self.subjects(model);
         let proofs = Arc::new(self.proofs(model, stored));
-        self.credentials = self.credentials.with_consumers(people).with(&changes).with_proofs(proofs);
+        let known = self.credentials.with_consumers(people).with_subjects(subjects);
+        self.credentials = known.with(&changes).with_proofs(proofs);
         self.declared = declared;
         Directory { credentials: self.credentials.clone(), meters: counted }
     }
@@ -150,6 +152,17 @@ impl Consumers {
     fn change(&mut self, changes: &[CredentialChange], counted: Arc<[Option<Arc<Meter>>]>) -> Directory {
         self.credentials = self.credentials.with(changes);
         Directory { credentials: self.credentials.clone(), meters: counted }
+    }
+
+    /// What tokens call the consumers.
+    fn subjects(&self, model: &Model) -> Subjects {
+        let mut subjects = Subjects::default();
+        for (name, consumer) in &model.consumers {
+            let Some(id) = self.ids.get(name.as_str()) else { continue };
+            let subject = consumer.jwt.as_ref().map(|jwt| (jwt.subject.as_str(), jwt.issuer.as_deref()));
+            subjects.add(*id, name.as_str(), subject);
+        }
+        subjects
     }
 
     #[expect(clippy::type_complexity, reason = "two parallel lists by consumer number")]

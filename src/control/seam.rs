@@ -13,7 +13,7 @@ use weirgate_store::engine::CanaryRecord;
 use weirgate_store::model::{Endpoint, Model, Name};
 use weirgate_store::wire::{
     CanaryStatus, CanaryVerb, ConnectionInfo, ConsumerUsage, Effects, EndpointOverride, EndpointStatus, ExplainReply,
-    ExplainRequest, FlushRequest, ListenerStatus, Problem, UpstreamStatus,
+    ExplainRequest, FlushRequest, IssuerStatus, ListenerStatus, Problem, UpstreamStatus,
 };
 
 /// A future of a trait method.
@@ -25,6 +25,7 @@ pub struct Vitals {
     pub listeners: Vec<ListenerStatus>,
     pub upstreams: Vec<UpstreamStatus>,
     pub canaries: Vec<CanaryStatus>,
+    pub issuers: Vec<IssuerStatus>,
     pub connections: u64,
     pub connections_max: u64,
     pub workers: u32,

@@ -9,6 +9,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::HashMap;
+use smallvec::SmallVec;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Consumer;
@@ -58,6 +60,7 @@ pub struct Credentials {
     base: Arc<Base>,
     overlay: Arc<[CredentialChange]>,
     proofs: Arc<Proofs>,
+    subjects: Arc<Subjects>,
     used: Arc<LastUsed>,
 }
 
@@ -87,12 +90,33 @@ impl Credentials {
         credentials: impl Iterator<Item = Credential>,
     ) -> Self {
         let base = Arc::new(Base::build(credentials.collect()));
-        Self { secret, consumers, base, overlay: Arc::new([]), proofs: Arc::default(), used: Arc::new(LastUsed::new()) }
+        Self {
+            secret,
+            consumers,
+            base,
+            overlay: Arc::new([]),
+            proofs: Arc::default(),
+            subjects: Arc::default(),
+            used: Arc::new(LastUsed::new()),
+        }
     }
 
     /// The same keys over another list of consumers; an index that is `None` there no longer opens anything.
     pub fn with_consumers(&self, consumers: Arc<[Option<Arc<Consumer>>]>) -> Self {
         Self { consumers, ..self.clone() }
+    }
+
+    /// The same keys, and what tokens call the consumers.
+    pub fn with_subjects(&self, subjects: Subjects) -> Self {
+        Self { subjects: Arc::new(subjects), ..self.clone() }
+    }
+
+    /// The consumer that tokens of this issuer call `subject`, else the one whose name that is.
+    pub fn find_subject(&self, issuer: Option<&str>, subject: &str) -> Option<&Arc<Consumer>> {
+        let named = self.subjects.by_subject.get(subject).into_iter().flatten();
+        let place = named.filter(|(of, _)| of.is_none() || of.as_deref() == issuer).max_by_key(|(of, _)| of.is_some());
+        let place = place.map(|(_, place)| place).or_else(|| self.subjects.by_name.get(subject))?;
+        self.consumer(*place)
     }
 
     /// The same keys for one who only asks what would happen: no use of them is noted.
@@ -168,6 +192,29 @@ impl Credentials {
         let consumer = self.consumers.get(credential.consumer as usize)?.as_ref()?;
         self.used.note(hash, now_s);
         Some(consumer)
+    }
+}
+
+/// The only issuer that calls a consumer so, and its place in the list.
+type Called = (Option<Box<str>>, u32);
+
+/// What tokens call consumers, by their places in the list.
+#[derive(Clone, Debug, Default)]
+pub struct Subjects {
+    by_subject: HashMap<Box<str>, SmallVec<[Called; 1]>>,
+    by_name: HashMap<Box<str>, u32>,
+}
+
+impl Subjects {
+    /// A consumer and, if it has one, what tokens call it: all issuers' or only one's.
+    pub fn add(&mut self, place: u32, name: &str, subject: Option<(&str, Option<&str>)>) {
+        match subject {
+            Some((subject, issuer)) => {
+                self.by_subject.entry(subject.into()).or_default().push((issuer.map(Into::into), place));
+            }
+            // Who has a subject is known by nothing else.
+            None => drop(self.by_name.insert(name.into(), place)),
+        }
     }
 }
 

@@ -40,9 +40,13 @@ type Outcome = Result<(String, Option<Box<Reply>>), Fault>;
 fn one(policies: &[Policy], at: usize, policy: &Policy, request: &mut Request<'_>) -> Outcome {
     let name = policy.name();
     let phrase = match policy {
-        Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
-            authenticate::explain(policy, at, policies, request)?
-        }
+        Policy::AnyOf(_)
+        | Policy::ApiKey(_)
+        | Policy::Basic(_)
+        | Policy::HttpSignature(_)
+        | Policy::Jwt(_)
+        | Policy::Mtls(_)
+        | Policy::OAuth2(_) => authenticate::explain(policy, at, policies, request)?,
         Policy::Authorize(policy) => policy.check(at, request).map(|_| last(policies, request))?,
         Policy::Bots(policy) => policy.check(at, request).map(|_| last(policies, request))?,
         Policy::Cors(cors) => return Ok(answer(name, cors.check(at, request), "lets the browser decide by the reply")),

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 
 use crate::exchange::{self, Client, Fields, RequestId};
 use crate::fault::Fault;
+use authenticate::token::keys::Keys;
 
 pub mod access;
 
@@ -79,13 +80,15 @@ pub use answers::{FixedReply, Maintenance};
 pub use authenticate::any_of::AnyOf;
 pub use authenticate::api_key::ApiKey;
 pub use authenticate::basic::Basic;
+pub use authenticate::jwt::JwtPolicy;
 pub use authenticate::mtls::Mtls;
+pub use authenticate::oauth2::OAuth2Policy;
 pub use authenticate::signature::HttpSignature;
 pub use authorize::Authorize;
 pub use call::{Call, Called};
 pub use concurrency::Concurrency;
 pub use cors::Cors;
-pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, hash_of};
+pub use credentials::{Credential, CredentialChange, Credentials, Hash, OVERLAY_MAX, Subjects, hash_of};
 pub use deprecation::Deprecation;
 pub use explain::{Explained, explain};
 pub use forward_auth::{ForwardAuth, Verdicts};
@@ -146,9 +149,11 @@ pub enum Policy {
     HttpSignature(HttpSignature),
     IdField(IdField),
     Ip(Arc<Ip>),
+    Jwt(JwtPolicy),
     Maintenance(Maintenance),
     Methods(Arc<Methods>),
     Mtls(Mtls),
+    OAuth2(OAuth2Policy),
     /// The limits of the caller's own plan; wherever somebody finds out who calls.
     Plan,
     Quota(Quota),
@@ -219,6 +224,8 @@ impl Policy {
         match self {
             Self::AnyOf(policy) => &policy.name,
             Self::ApiKey(policy) => &policy.name,
+            Self::Jwt(policy) => policy.name(),
+            Self::OAuth2(policy) => policy.name(),
             Self::Authorize(policy) => &policy.name,
             Self::Basic(policy) => &policy.name,
             Self::Bots(policy) => &policy.name,
@@ -256,9 +263,13 @@ impl Policy {
     /// When it runs.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::AnyOf(_) | Self::ApiKey(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_) => {
-                Phase::Authenticate
-            }
+            Self::AnyOf(_)
+            | Self::ApiKey(_)
+            | Self::Basic(_)
+            | Self::HttpSignature(_)
+            | Self::Jwt(_)
+            | Self::Mtls(_)
+            | Self::OAuth2(_) => Phase::Authenticate,
             Self::Authorize(_) | Self::ForwardAuth(_) => Phase::Authorize,
             Self::Bots(_) | Self::Ip(_) | Self::Methods(_) => Phase::Access,
             Self::Cors(_) => Phase::Preflight,
@@ -275,6 +286,17 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Names every set of keys that it verifies with.
+    pub fn each_issuer(&self, visit: &mut dyn FnMut(&Arc<Keys>)) {
+        match self {
+            Self::AnyOf(policy) => policy.methods().iter().for_each(|method| method.each_issuer(visit)),
+            Self::Jwt(policy) => visit(&policy.0.keys),
+            _ => {}
+        }
+    }
+}
+
 /// Puts policies in running order. In one phase, those come last that charge somebody or ask somebody, so that what is
 /// refused for nothing is; the others stay as they were written.
 pub fn sort(policies: &mut [Policy]) {
@@ -287,9 +309,13 @@ pub fn on_request(policies: &[Policy], steps: &mut Steps, request: &mut Request<
     while let Some(policy) = policies.get(steps.next) {
         let at = steps.next;
         let verdict = match policy {
-            Policy::AnyOf(_) | Policy::ApiKey(_) | Policy::Basic(_) | Policy::HttpSignature(_) | Policy::Mtls(_) => {
-                authenticate::check(policy, at, request, steps)
-            }
+            Policy::AnyOf(_)
+            | Policy::ApiKey(_)
+            | Policy::Basic(_)
+            | Policy::HttpSignature(_)
+            | Policy::Jwt(_)
+            | Policy::Mtls(_)
+            | Policy::OAuth2(_) => authenticate::check(policy, at, request, steps),
             Policy::Authorize(policy) => policy.check(at, request),
             Policy::Bots(policy) => policy.check(at, request),
             Policy::Concurrency(_) | Policy::Plan | Policy::Quota(_) | Policy::RateLimit(_) => {

@@ -26,7 +26,7 @@ pub enum Note {
     Edited { policy: u16 },
     /// Knew the consumer.
     Identified { policy: u16 },
-    /// Knew the consumer by the method at this place of its list.
+    /// Knew the caller by the method at this place of its list.
     IdentifiedBy { policy: u16, method: u8 },
     /// Let it through and has so much left; the whole burst is back in `reset_s`.
     /// `part` says which limit of the policy.
@@ -43,6 +43,8 @@ pub enum Note {
     Traced { policy: u16, begun: bool },
     /// The service did not answer, and that is no reason to refuse.
     Undecided { policy: u16 },
+    /// Found that the token holds, and asks for no consumer.
+    Verified { policy: u16 },
 }
 
 impl Note {
@@ -65,6 +67,7 @@ impl Note {
             Self::Identified { policy } => {
                 format!("{} → {}", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
             }
+            Self::Verified { policy } => format!("{} accepted the token", name(policy)),
             Self::Anonymous { policy } => {
                 format!("{} → {}, anonymous", name(policy), consumer.map_or("a consumer", |consumer| &consumer.name))
             }
@@ -73,8 +76,10 @@ impl Note {
                     Some(Policy::AnyOf(any_of)) => any_of.method_name(method),
                     _ => "a method",
                 };
-                let consumer = consumer.map_or("a consumer", |consumer| &consumer.name);
-                format!("{} by {method} → {consumer}", name(policy))
+                match consumer {
+                    Some(consumer) => format!("{} by {method} → {}", name(policy), consumer.name),
+                    None => format!("{} by {method}", name(policy)),
+                }
             }
             Self::Limited { policy, part, left, .. } => {
                 let (name, of) = limit(policies.get(usize::from(policy)), part, consumer);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::authenticate::passwords::Checked;
+use super::authenticate::token::introspection::Said;
 use super::concurrency::Slot;
 use super::forward_auth::{Lead, Outcome};
 use super::limits::Charge;
@@ -56,6 +57,10 @@ impl Steps {
 /// What came of waiting.
 #[derive(Debug)]
 pub enum Answer {
+    /// A fetch of keys has ended.
+    Keys,
+    /// What an issuer says of a token.
+    Introspected(Said),
     /// The one that was to ask went away without an answer.
     Abandoned,
     /// What an upstream said to a [`Call`](super::Call).

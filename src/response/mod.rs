@@ -63,6 +63,9 @@ pub fn fault_page(fault: &Fault, id: RequestId, mut fields: Fields) -> Answer {
         Fault::CredentialMissing { challenge, .. }
         | Fault::CredentialInvalid { challenge, .. }
         | Fault::CredentialRepeated { challenge, .. }
+        | Fault::TokenMissing { challenge, .. }
+        | Fault::TokenInvalid { challenge, .. }
+        | Fault::TokenRepeated { challenge, .. }
         | Fault::CallerUnknown { challenge, .. }
         | Fault::ScopeMissing { challenge, .. }
         | Fault::Unauthenticated { challenge, .. } => {

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use weirgate_store::engine::{CanaryRecord, QuotaBlock};
+use weirgate_store::engine::{CanaryRecord, KeySetRecord, QuotaBlock};
 use weirgate_store::model::Model;
 use weirgate_store::wire::{ConnectionInfo, EndpointOverride, HealthEvent};
 
@@ -32,6 +32,7 @@ use super::canary::{self, Canaries};
 use super::checker::{Checker, Restored as Known, Tellings};
 use super::discovery::{self, Discovered, Finder};
 use super::hashing;
+use super::identity::{self, Introspections, Issuers};
 use super::workers::Workers;
 use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
@@ -64,6 +65,8 @@ pub struct Remembered {
     pub overrides: HashMap<(String, String), EndpointOverride>,
     pub discovery: discovery::Remembered,
     pub traffic: Traffic,
+    /// The last good key sets of issuers.
+    pub key_sets: Vec<KeySetRecord>,
 }
 
 /// What traffic left behind before the process started.
@@ -99,6 +102,8 @@ pub struct Gateway {
     /// What sticky sessions are sealed and remembered with.
     sticky_secret: [u8; 32],
     pub canaries: Arc<Canaries>,
+    pub(super) issuers: Arc<Issuers>,
+    introspections: Introspections,
     /// Since when an endpoint is as it is that no check has told anything about yet.
     started_ms: i64,
 }
@@ -172,6 +177,8 @@ impl Gateway {
         Checker::launch(Arc::clone(&observer), seen, told, timeline, state.health.clone())?;
         let canaries = Arc::new(Canaries::new(Arc::clone(&observer), remembered.traffic.canaries));
         tokio::spawn(canary::run(Arc::downgrade(&canaries)));
+        let issuers = Arc::new(Issuers::new(remembered.key_sets));
+        tokio::spawn(identity::run(Arc::downgrade(&issuers), issuers.bell()));
         let gateway = Arc::new(Self {
             shared,
             observer,
@@ -188,6 +195,8 @@ impl Gateway {
             turn: Mutex::new(()),
             sticky_secret: remembered.key_secret,
             canaries,
+            issuers,
+            introspections: Introspections::default(),
             started_ms: clock::wall_ms(),
         });
         tokio::spawn(Finder::new(Arc::downgrade(&gateway), resolver).run(looked_at));
@@ -249,6 +258,11 @@ impl Gateway {
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The last good key sets of issuers, for another process to begin with.
+    pub fn key_sets(&self) -> Vec<KeySetRecord> {
+        self.issuers.records()
     }
 
     /// What the health checks say, as it changes.

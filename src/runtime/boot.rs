@@ -68,6 +68,7 @@ impl Daemon {
             tokio::spawn(memory::keep_health(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_found(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_canaries(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(memory::keep_key_sets(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_learned(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_used(Arc::clone(&gateway), store.clone())),
             tokio::spawn(counting::keep_counts(Arc::clone(&gateway), store)),
@@ -205,6 +206,7 @@ async fn remember(store: &Store, sockets: Adopted, resolver: Option<SocketAddr>)
         issued,
         health: health.into_iter().map(kept).collect(),
         traffic: memory::traffic(store).await,
+        key_sets: store.key_sets().await.unwrap_or_default(),
         overrides: overrides.into_iter().map(|one| ((one.upstream, one.address), one.entry)).collect::<HashMap<_, _>>(),
         discovery: discovery::Remembered {
             resolver,

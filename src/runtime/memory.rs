@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What outlives the process and is no configuration: health, its timeline and what discovery found, written to the store
-//! when it changed, at most once a second; how far canaries got, at each move; and the sessions of sticky clients, now and
+//! when it changed, at most once a second; how far canaries got, at each move; key sets of
+//! issuers, when one brings another; and the sessions of sticky clients, now and
 //! then and at the end.
 
 use std::collections::HashMap;
@@ -142,6 +143,17 @@ async fn put_canaries(store: &Store, before: &[CanaryRecord], now: &[CanaryRecor
         if let Err(error) = store.delete_canary(&gone.route).await {
             tracing::error!(route = gone.route, "a canary that is gone cannot be forgotten: {error}");
         }
+    }
+}
+
+/// Keeps the key sets of issuers, whenever one brings another, for ever.
+pub(super) async fn keep_key_sets(gateway: Arc<Gateway>, store: Store) {
+    let mut changes = gateway.issuers.changes();
+    while changes.changed().await.is_ok() {
+        if let Err(error) = store.put_key_sets(gateway.key_sets()).await {
+            tracing::error!("the keys of issuers cannot be kept: {error}");
+        }
+        tokio::time::sleep(EVERY).await;
     }
 }
 

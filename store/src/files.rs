@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::model::{Listener, Model, Name, PEM, STORED};
+use crate::model::{Listener, Model, Name, PEM, Policy, PolicyRef, STORED};
 use crate::parse::place::quoted;
 use crate::wire::{Problem, ProblemCode};
 
@@ -36,6 +36,56 @@ pub fn inline(model: &mut Model, base_dir: &Path) -> Vec<Problem> {
     for (name, upstream) in &mut model.upstreams {
         if let Some(ca) = &mut upstream.tls.ca {
             problems.extend(replace(ca, base_dir, || format!("upstreams.{}.tls.ca", quoted(name.as_str()))));
+        }
+    }
+    for (path, policy) in policies(model) {
+        problems.extend(token_files(&path, policy, base_dir));
+    }
+    problems
+}
+
+/// Every policy with its place, named or written in a route.
+fn policies(model: &mut Model) -> impl Iterator<Item = (String, &mut Policy)> {
+    let named = model.policies.iter_mut().map(|(name, policy)| (format!("policies.{}", quoted(name.as_str())), policy));
+    let written = model.routes.iter_mut().flat_map(|(name, route)| {
+        let place = move |at| format!("routes.{}.policies[{at}]", quoted(name.as_str()));
+        route.policies.iter_mut().enumerate().filter_map(move |(at, policy)| match policy {
+            PolicyRef::Inline(policy) => Some((place(at), policy)),
+            PolicyRef::Named(_) => None,
+        })
+    });
+    named.chain(written)
+}
+
+/// The files that a policy about tokens names.
+fn token_files(path: &str, policy: &mut Policy, base_dir: &Path) -> Vec<Problem> {
+    let jwt = match policy {
+        Policy::Jwt(jwt) => jwt,
+        Policy::OAuth2(oauth2) => {
+            let ca = oauth2.ca.as_mut();
+            return ca.and_then(|ca| replace(ca, base_dir, || format!("{path}.oauth2.ca"))).into_iter().collect();
+        }
+        _ => return Vec::new(),
+    };
+    let mut problems = Vec::new();
+    for (field, value) in [("public_key", &mut jwt.public_key), ("ca", &mut jwt.ca)] {
+        if let Some(value) = value {
+            problems.extend(replace(value, base_dir, || format!("{path}.jwt.{field}")));
+        }
+    }
+    if let Some(jwks) = &mut jwt.jwks
+        && !jwks.trim_start().starts_with('{')
+    {
+        match text_of(&base_dir.join(jwks.as_str())) {
+            Ok(text) => *jwks = text,
+            Err((message, help)) => problems.push(Problem {
+                code: ProblemCode::Unreadable,
+                path: format!("{path}.jwt.jwks"),
+                message,
+                help: Some(help),
+                line: None,
+                column: None,
+            }),
         }
     }
     problems
@@ -78,14 +128,14 @@ pub fn for_the_machine(model: &Model, known: &[Problem]) -> Model {
     part
 }
 
-/// The text of a PEM file, or what is wrong with it and what to do.
-fn read(path: &Path) -> Result<String, (String, String)> {
+/// The text of a short file, or why it cannot be read and what to do.
+fn text_of(path: &Path) -> Result<String, (String, String)> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         let help = match error.kind() {
             std::io::ErrorKind::NotFound => "write a path relative to the configuration file, or an absolute one",
             std::io::ErrorKind::PermissionDenied => "let the user that runs this command read it",
-            _ => "write the name of a PEM file",
+            _ => "write the name of a text file",
         };
         (format!("{shown} cannot be read: {error}"), help.to_owned())
     };
@@ -93,8 +143,15 @@ fn read(path: &Path) -> Result<String, (String, String)> {
     let mut text = String::new();
     file.take(PEM_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() as u64 > PEM_BYTES_MAX {
-        return Err((format!("{shown} is longer than {PEM_BYTES_MAX} bytes"), "a PEM file is short".to_owned()));
+        return Err((format!("{shown} is longer than {PEM_BYTES_MAX} bytes"), "name a shorter file".to_owned()));
     }
+    Ok(text)
+}
+
+/// The text of a PEM file, or what is wrong with it and what to do.
+fn read(path: &Path) -> Result<String, (String, String)> {
+    let shown = path.display();
+    let mut text = text_of(path)?;
     if !text.contains(PEM) {
         let help = "the file must hold \"-----BEGIN …\" blocks; `openssl x509 -in FILE -inform der` makes them";
         return Err((format!("{shown} is not PEM text"), help.to_owned()));

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `authorize` end to end, with consumers that are known by their keys.
+//! `authorize` end to end, with consumers that are known by their keys, and with what tokens say.
 
+use serde_json::json;
 use weirgate_store::parse::parse_and_check;
 use weirgate_store::wire::ExplainRequest;
 
 use crate::support::gateway::{Running, WEB, upstream};
+use crate::support::issuer::{Issuer, now_s};
 use crate::support::origin::Origin;
 
 const ANA: &str = "ana-secret-0123456789abcdef";
@@ -138,4 +140,36 @@ fn what_contradicts_itself_is_refused() {
     let text = config("{ authorize = { groups = { any = [\"a\"] } } }", &origin);
     let (_, warnings) = parse_and_check(&text).expect("it is allowed");
     assert!(format!("{warnings:?}").contains("no policy of the route finds that out"), "{warnings:?}");
+}
+
+/// Rows: the claims of a token, and the code of the refusal, if it is one.
+#[test]
+fn scopes_and_claims_of_a_token_decide() {
+    let (origin, issuer) = (Origin::plain(), Issuer::start("k1"));
+    let jwt = format!("{{ jwt = {{ jwks_url = \"{}\", issuer = \"https://id\" }} }}", issuer.url());
+    let demand = "{ authorize = { scopes = { all = [\"orders:read\", \"orders:write\"] }, \
+        claims = { tier = [\"gold\"], \"/realm/roles\" = [\"clerk\"] } } }";
+    let gateway = Running::start(&config(&format!("{jwt}, {demand}"), &origin));
+    let roles = json!({ "roles": ["clerk", "cook"] });
+    for (claims, refused) in [
+        (json!({ "scope": "orders:read orders:write x", "tier": "gold", "realm": roles }), None),
+        (json!({ "scp": ["orders:write", "orders:read"], "tier": ["gold"], "realm": roles }), None),
+        (json!({ "scope": "orders:read", "tier": "gold", "realm": roles }), Some("scope-missing")),
+        (json!({ "tier": "gold", "realm": roles }), Some("scope-missing")),
+        (json!({ "scope": "orders:read orders:write", "tier": "tin", "realm": roles }), Some("not-allowed")),
+        (json!({ "scope": "orders:read orders:write", "tier": "gold", "realm": {} }), Some("not-allowed")),
+    ] {
+        let mut all = json!({ "iss": "https://id", "sub": "user-1", "exp": now_s() + 300 });
+        claims.as_object().expect("an object").iter().for_each(|(name, value)| all[name] = value.clone());
+        let token = issuer.token_with(&all);
+        let reply = gateway.ask(&format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
+        assert_eq!(reply.status, if refused.is_some() { 403 } else { 200 }, "row {claims}: {}", reply.text());
+        let code = format!("\"code\":\"{}\"", refused.unwrap_or_default());
+        assert!(refused.is_none() || reply.text().contains(&code), "row {claims}: {}", reply.text());
+        if refused == Some("scope-missing") {
+            let want = "Bearer realm=\"weirgate\", error=\"insufficient_scope\", scope=\"orders:read orders:write\"";
+            assert_eq!(reply.one("www-authenticate"), want, "row {claims}");
+        }
+    }
+    assert_eq!(gateway.get("/").status, 401, "without a token");
 }

@@ -45,12 +45,15 @@ mod http1;
 
 mod http2;
 
+mod jwt;
+
 mod limit;
 
 mod passthrough;
 
 mod proxy_protocol;
 
+mod oauth2;
 mod quota;
 
 mod overrides;

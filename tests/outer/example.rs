@@ -82,7 +82,6 @@ fn what_is_not_built_is_refused_by_name() {
     let problems = reply["problems"].as_array().unwrap();
     let rows = [
         ("listeners.web-tls.http3", "http3        = true"),
-        ("routes.order.policies[1].jwt", "policies = [\"partner-key\", { jwt"),
         ("routes.order-page.policies[0].compose", "policies = [{ compose"),
         ("routes.catalog.policies[0].transcode", "policies = [{ transcode"),
         ("routes.site.policies[0].cache", "policies = [{ cache"),

@@ -23,6 +23,8 @@ mod example;
 
 mod grpc;
 
+mod identity;
+
 mod keys;
 
 mod mistakes;

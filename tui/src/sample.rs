@@ -112,6 +112,26 @@ fn upstreams() -> Vec<UpstreamStatus> {
     ]
 }
 
+fn issuers() -> Vec<IssuerStatus> {
+    let key = |kid: &str, algorithms: &[&str], since_ms, gone_ms| IssuerKey {
+        kid: kid.into(),
+        algorithms: algorithms.iter().map(|name| (*name).into()).collect(),
+        since_ms,
+        gone_ms,
+    };
+    vec![IssuerStatus {
+        url: "https://id.example.com/keys".into(),
+        fetched_ms: Some(NOW - 120_000),
+        next_ms: NOW + 360_000,
+        keys: vec![
+            key("2026-10", &["ES256"], NOW - 2_600_000_000, Some(NOW - 7_200_000)),
+            key("2026-11", &["ES256"], NOW - 86_400_000, None),
+        ],
+        skipped: Vec::new(),
+        error: None,
+    }]
+}
+
 pub(crate) fn status() -> StatusReply {
     StatusReply {
         version: "0.1.0".into(),
@@ -135,6 +155,7 @@ pub(crate) fn status() -> StatusReply {
             reason: "step 2 of 4, next in 6 m; 0.4 % errors, 48 ms mean, 1,204 requests".into(),
             since_ms: NOW - 240_000,
         }],
+        issuers: issuers(),
         role: "admin".into(),
         draining: false,
     }

@@ -13,6 +13,7 @@ use weirgate_store::model::{self, ApiKeyPolicy, FieldEdits, LimitKey, Model, Rat
 
 use super::{
     Given, Indices, authenticate, limit, policy_access, policy_answer as answer, policy_authorize, policy_forward_auth,
+    policy_token,
 };
 use crate::config::problems::Problems;
 use crate::policy::authenticate::api_key::{ApiKeySpec, Hide};
@@ -101,6 +102,8 @@ fn one(
             answer::templated(&name, policy, path, &|_| Some(0), problems)
         }
         model::Policy::ApiKey(key) => all(problems, path, ApiKey::new(name, &key_spec(key))).map(Policy::ApiKey),
+        model::Policy::Jwt(jwt) => policy_token::jwt(name, jwt, path, given, problems).map(Policy::Jwt),
+        model::Policy::OAuth2(oauth2) => policy_token::oauth2(name, oauth2, path, given, problems).map(Policy::OAuth2),
         model::Policy::Authorize(written) => policy_authorize::authorize(name, written, path, problems),
         model::Policy::Bots(written) => policy_access::bots(name, written, path, problems),
         model::Policy::ForwardAuth(written) => Some(policy_forward_auth::forward_auth(name, written, upstreams, given)),

@@ -62,6 +62,7 @@ async fn status(State(control): State<Arc<Control>>, asker: Asker) -> Json<Statu
         listeners: vitals.listeners,
         upstreams: vitals.upstreams,
         canaries: vitals.canaries,
+        issuers: vitals.issuers,
         role: asker.caller.role.map_or("none", |role| role.name()).to_owned(),
         draining: vitals.draining,
     })

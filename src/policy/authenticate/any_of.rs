@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{challenge, check, explain, identify, presents};
+use super::{challenge, check, cleanse, explain, identify, presents};
 use crate::fault::{Fault, Refusal};
 use crate::policy::{Mistake, Note, Policy, Request, Steps, Verdict, place};
 
@@ -56,6 +56,10 @@ impl AnyOf {
         &self.challenges
     }
 
+    pub(in crate::policy) fn methods(&self) -> &[Policy] {
+        &self.methods
+    }
+
     /// The name of the method at this place.
     pub(in crate::policy) fn method_name(&self, at: u8) -> &str {
         self.methods.get(usize::from(at)).map_or("a method", Policy::name)
@@ -72,6 +76,9 @@ impl AnyOf {
         steps: &mut Steps,
     ) -> Result<Verdict, Fault> {
         let Some((method, policy)) = self.chosen(request) else { return self.nobody(at, request) };
+        // What the others would tell the endpoint, the client may not.
+        let others = (0..).zip(&*self.methods).filter(|(place, _)| *place != method);
+        others.for_each(|(_, other)| cleanse(other, &mut request.head.fields));
         match check(policy, at, request, steps) {
             Ok(Verdict::Continue) => {
                 decided(at, method, request);
@@ -100,6 +107,7 @@ impl AnyOf {
     fn anonymous(&self, at: usize, request: &mut Request<'_>, consumer: &str) -> Result<Verdict, Fault> {
         // A consumer that is gone is a change under way: nobody is let in by it.
         let Some(consumer) = request.credentials.named(consumer) else { return Err(self.refused()) };
+        self.methods.iter().for_each(|method| cleanse(method, &mut request.head.fields));
         identify(&self.name, at, request, consumer)?;
         request.head.fields.push(ANONYMOUS, b"true");
         request.identity.anonymous = true;
@@ -134,8 +142,10 @@ impl AnyOf {
             }
         }
         let decision = match explain(policy, at, &self.methods, request) {
-            Ok(_) => {
-                let consumer = request.identity.consumer.as_ref().map_or("a consumer", |consumer| &consumer.name);
+            Ok(phrase) => {
+                let Some(consumer) = request.identity.consumer.as_ref().map(|consumer| &consumer.name) else {
+                    return Ok(format!("{}: {phrase}", self.name));
+                };
                 let proviso = if matches!(policy, Policy::Basic(_)) { ", if the password is right" } else { "" };
                 format!("{} by {} → {consumer}{proviso}", self.name, policy.name())
             }
@@ -152,7 +162,7 @@ impl AnyOf {
 
 /// The note of the method names us, so it is completed by which method it was.
 fn decided(at: usize, method: u8, request: &mut Request<'_>) {
-    if let Some(note @ Note::Identified { .. }) = request.notes.last_mut() {
+    if let Some(note @ (Note::Identified { .. } | Note::Verified { .. })) = request.notes.last_mut() {
         *note = Note::IdentifiedBy { policy: place(at), method };
     }
 }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::{Consumer, Note, Policy, Request, Steps, Verdict, place};
+use crate::exchange::Fields;
 use crate::fault::{Fault, Refusal};
 
 pub mod any_of;
@@ -17,7 +18,11 @@ pub mod api_key;
 
 pub mod basic;
 
+pub mod jwt;
+
 pub mod mtls;
+
+pub mod oauth2;
 
 pub mod passwords;
 
@@ -26,6 +31,8 @@ pub mod proofs;
 pub mod signature;
 
 mod presented;
+
+pub mod token;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +49,9 @@ pub(super) fn check(
         Policy::ApiKey(policy) => policy.check(at, request),
         Policy::Basic(policy) => policy.check(at, request, steps),
         Policy::HttpSignature(policy) => policy.check(at, request),
+        Policy::Jwt(policy) => policy.check(at, request, steps.answer.take().as_ref()),
         Policy::Mtls(policy) => policy.check(at, request),
+        Policy::OAuth2(policy) => policy.check(at, request, steps.answer.take().as_ref()),
         _ => Ok(Verdict::Continue),
     }
 }
@@ -53,8 +62,19 @@ fn presents(policy: &Policy, request: &Request<'_>) -> bool {
         Policy::ApiKey(policy) => policy.presents(request),
         Policy::Basic(_) => basic::presents(&request.head.fields),
         Policy::HttpSignature(_) => signature::presents(&request.head.fields),
+        Policy::Jwt(policy) => policy.0.bearer.presents(request),
         Policy::Mtls(_) => request.client.certificate.is_some(),
+        Policy::OAuth2(policy) => policy.0.bearer.presents(request),
         _ => false,
+    }
+}
+
+/// Removes the fields in which this policy would tell the endpoint of a caller, for the case that it does not decide.
+fn cleanse(policy: &Policy, fields: &mut Fields) {
+    match policy {
+        Policy::Jwt(policy) => token::told::cleanse(&policy.0.bearer.told, fields),
+        Policy::OAuth2(policy) => token::told::cleanse(&policy.0.bearer.told, fields),
+        _ => {}
     }
 }
 
@@ -65,7 +85,9 @@ pub fn challenge(policy: &Policy) -> Option<&Arc<str>> {
         Policy::ApiKey(policy) => Some(policy.challenge()),
         Policy::Basic(policy) => Some(policy.challenge()),
         Policy::HttpSignature(policy) => Some(policy.challenge()),
+        Policy::Jwt(policy) => Some(&policy.0.bearer.challenge),
         Policy::Mtls(policy) => Some(policy.challenge()),
+        Policy::OAuth2(policy) => Some(&policy.0.bearer.challenge),
         _ => None,
     }
 }
@@ -80,6 +102,8 @@ pub(super) fn explain(
     match policy {
         Policy::AnyOf(policy) => policy.explain(at, request),
         Policy::Basic(policy) => policy.explain(at, request),
+        Policy::Jwt(policy) => policy.explain(at, request),
+        Policy::OAuth2(policy) => policy.explain(at, request),
         policy => {
             check(policy, at, request, &mut Steps::default())?;
             Ok(Note::Identified { policy: place(at) }.phrase(policies, request.identity.consumer.as_deref()))

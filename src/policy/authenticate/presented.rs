@@ -117,29 +117,29 @@ fn join<'a>(parts: impl Iterator<Item = &'a [u8]>, between: &[u8]) -> SmallVec<[
     kept
 }
 
-fn parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     query.split(|byte| *byte == b'&').filter(|part| !part.is_empty())
 }
 
-fn cookies(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn cookies(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
 }
 
-fn name_of(part: &[u8]) -> &[u8] {
+pub(super) fn name_of(part: &[u8]) -> &[u8] {
     part.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
 }
 
-fn value_of(part: &[u8]) -> &[u8] {
+pub(super) fn value_of(part: &[u8]) -> &[u8] {
     let at = part.iter().position(|byte| *byte == b'=');
     at.and_then(|at| part.get(at + 1..)).unwrap_or_default().trim_ascii()
 }
 
-fn is_named(part: &[u8], name: &[u8]) -> bool {
+pub(super) fn is_named(part: &[u8], name: &[u8]) -> bool {
     decoded(name_of(part)).eq(name.iter().copied())
 }
 
 /// A cookie value may stand in quotes (RFC 6265 section 4.1.1).
-fn unquoted(value: &[u8]) -> &[u8] {
+pub(super) fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
 }
 

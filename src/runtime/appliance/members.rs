@@ -72,6 +72,8 @@ impl Gateway {
             private_key: &*self.private_keys,
             restored: &|_, _| None,
             found: &found,
+            keys: &|source| self.issuers.keys(source),
+            introspection: &|asked| self.introspections.of(asked),
             sticky_secret: &self.sticky_secret,
             learned: &learned,
             canary: &|_, _| None,

@@ -46,6 +46,8 @@ impl Gateway {
             restored: &|upstream, address| {
                 health.get(&(upstream.to_owned(), address.to_owned())).map(|kept| kept.state)
             },
+            keys: &|source| self.issuers.keys(source),
+            introspection: &|asked| self.introspections.of(asked),
             sticky_secret: &self.sticky_secret,
             learned: &|upstream| learned.get(upstream).cloned().unwrap_or_default(),
             canary: &|route, plan| self.canaries.reached(route, plan),
@@ -177,6 +179,7 @@ impl Gateway {
         };
         self.shared.set_directory(Arc::new(directory));
         self.canaries.adopt(&snapshot, clock::wall_ms());
+        self.issuers.adopt(&snapshot);
         self.shared.swap(Arc::clone(&snapshot));
         self.snapshots.send_replace(Arc::clone(&snapshot));
         prune_meters(self, &snapshot, model);

@@ -48,6 +48,7 @@ impl Appliance for Gateway {
             listeners,
             upstreams: self.upstreams(),
             canaries: self.canaries.statuses(),
+            issuers: self.issuers.statuses(),
             workers: u32::try_from(self.worker_count).unwrap_or(u32::MAX),
             draining: self.is_draining(),
         }

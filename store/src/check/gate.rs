@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::spelling::{is_field_value, is_framing, is_token};
-use super::{Findings, access, answer, authorize, browser, deprecation, forward_auth, identity};
+use super::{Findings, access, answer, authorize, browser, deprecation, forward_auth, identity, token};
 use crate::model::{ApiKey, ApiKeyPolicy, FieldEdits, LimitKey, Name, Policy, RateLimitPolicy};
 use crate::parse::place::quoted;
 use crate::wire::ProblemCode;
@@ -30,6 +30,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     for (name, found) in &model.policies {
         policy(findings, &format!("policies.{}", quoted(name.as_str())), found);
     }
+    token::consumers(findings);
     identity::consumers(findings);
     let mut owners: HashMap<&str, &Name> = HashMap::new();
     for (name, consumer) in &model.consumers {
@@ -53,6 +54,8 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 pub(super) fn policy(findings: &mut Findings<'_>, path: &str, policy: &Policy) {
     match policy {
         Policy::ApiKey(found) => places(findings, &format!("{path}.api_key"), found),
+        Policy::Jwt(found) => token::jwt(findings, &format!("{path}.jwt"), found),
+        Policy::OAuth2(found) => token::oauth2(findings, &format!("{path}.oauth2"), found),
         Policy::Authenticate(found) => identity::authenticate(findings, &format!("{path}.authenticate"), found),
         Policy::Authorize(found) => authorize::check(findings, &format!("{path}.authorize"), found),
         Policy::Basic(found) => identity::realm(findings, &format!("{path}.basic"), &found.realm),

@@ -41,6 +41,8 @@ mod split;
 
 mod sticky;
 
+mod token;
+
 mod transport;
 
 mod upstream;

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::password::{NotHashed, Passwords};
-use crate::model::{ApiKey, Model, PEM, STORED};
+use crate::model::{ApiKey, Model, PEM, Policy, PolicyRef, STORED, Secret};
 use crate::parse::place::quoted;
 use crate::wire::{Problem, ProblemCode};
 
@@ -97,12 +97,28 @@ impl Keyring {
             if !pem.starts_with(PEM) {
                 continue;
             }
-            match self.keep_private_key(pem) {
+            match self.keep(pem.as_bytes()) {
                 Ok(fingerprint) => certificate.key.0 = format!("{STORED}{fingerprint}"),
                 Err(error) => problems.push(Problem {
                     code: ProblemCode::Environment,
                     path: format!("certificates.{}.key", quoted(name.as_str())),
                     message: format!("the private key cannot be kept: {error}"),
+                    help: Some("see that the state directory can be written and has room".to_owned()),
+                    line: None,
+                    column: None,
+                }),
+            }
+        }
+        for (path, secret) in secrets(model) {
+            if secret.stored().is_some() {
+                continue;
+            }
+            match self.keep(secret.0.as_bytes()) {
+                Ok(fingerprint) => secret.0 = format!("{STORED}{fingerprint}"),
+                Err(error) => problems.push(Problem {
+                    code: ProblemCode::Environment,
+                    path,
+                    message: format!("the secret cannot be kept: {error}"),
                     help: Some("see that the state directory can be written and has room".to_owned()),
                     line: None,
                     column: None,
@@ -118,7 +134,7 @@ impl Keyring {
         for (name, consumer) in &mut model.consumers {
             for (index, key) in consumer.signing_keys.iter_mut().enumerate() {
                 let Some(secret) = key.secret.as_mut().filter(|secret| !secret.starts_with(STORED)) else { continue };
-                match self.keep_private_key(secret) {
+                match self.keep(secret.as_bytes()) {
                     Ok(fingerprint) => *secret = format!("{STORED}{fingerprint}"),
                     Err(error) => problems.push(Problem {
                         code: ProblemCode::Environment,
@@ -167,20 +183,21 @@ impl Keyring {
         }
     }
 
-    fn keep_private_key(&self, pem: &str) -> std::io::Result<String> {
-        let fingerprint: String = hex(&self.hash_key(pem.as_bytes())).chars().take(FINGERPRINT_DIGITS).collect();
+    /// Keeps a secret, and gives the name by which a model holds it.
+    fn keep(&self, secret: &[u8]) -> std::io::Result<String> {
+        let fingerprint: String = hex(&self.hash_key(secret)).chars().take(FINGERPRINT_DIGITS).collect();
         let Some(dir) = &self.dir else {
             return Err(std::io::Error::other("there is no state directory"));
         };
         let path = dir.join(format!("{fingerprint}.pem"));
         if !path.exists() {
             make_dir(dir)?;
-            write_durably(&path, pem.as_bytes())?;
+            write_durably(&path, secret)?;
         }
         Ok(fingerprint)
     }
 
-    /// The PEM text of a stored private key.
+    /// The text of a stored private key or other secret.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -190,6 +207,26 @@ impl Keyring {
             Some(dir) if plain => std::fs::read_to_string(dir.join(format!("{fingerprint}.pem"))),
             _ => Err(std::io::Error::new(ErrorKind::NotFound, "there is no such stored key")),
         }
+    }
+}
+
+/// Every secret of a policy with its place.
+fn secrets(model: &mut Model) -> Vec<(String, &mut Secret)> {
+    let named = model.policies.iter_mut().map(|(name, policy)| (format!("policies.{}", quoted(name.as_str())), policy));
+    let written = model.routes.iter_mut().flat_map(|(name, route)| {
+        route.policies.iter_mut().enumerate().filter_map(move |(at, policy)| match policy {
+            PolicyRef::Inline(policy) => Some((format!("routes.{}.policies[{at}]", quoted(name.as_str())), policy)),
+            PolicyRef::Named(_) => None,
+        })
+    });
+    named.chain(written).filter_map(|(path, policy)| secret_of(&path, policy)).collect()
+}
+
+fn secret_of<'m>(path: &str, policy: &'m mut Policy) -> Option<(String, &'m mut Secret)> {
+    match policy {
+        Policy::Jwt(jwt) => jwt.secret.as_mut().map(|secret| (format!("{path}.jwt.secret"), secret)),
+        Policy::OAuth2(oauth2) => Some((format!("{path}.oauth2.client_secret"), &mut oauth2.client_secret)),
+        _ => None,
     }
 }
 
@@ -253,11 +290,17 @@ mod tests {
     fn a_sealed_model_holds_no_secret_and_the_keyring_gives_the_same_hash_again() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let keyring = Keyring::open(dir.path()).expect("it can be made");
-        let text = "[certificates.c]\nchain = \"-----BEGIN A\"\nkey = \"-----BEGIN PRIVATE KEY\\nsecret-pem\"\n[consumers.a]\napi_keys = [{ secret = \"0123456789abcdef\" }]\n";
+        let text = "[certificates.c]\nchain = \"-----BEGIN A\"\nkey = \"-----BEGIN PRIVATE KEY\\nsecret-pem\"\n[consumers.a]\napi_keys = [{ secret = \"0123456789abcdef\" }]\n\
+            [policies.p]\njwt = { secret = \"0123456789abcdef0123456789abcdef\" }\n\
+            [upstreams.u]\nendpoints = []\n[routes.r]\nupstream = \"u\"\n\
+            policies = [{ oauth2 = { introspection_url = \"https://id/\", client_id = \"w\", client_secret = \"hush-hush\" } }]\n";
         let mut model = parse_toml(text).expect("it is valid");
         assert_eq!(keyring.seal(&mut model), []);
         let sealed = crate::text::to_toml(&model);
-        assert!(!sealed.contains("0123456789abcdef") && !sealed.contains("secret-pem"), "{sealed}");
+        assert!(
+            !sealed.contains("0123456789abcdef") && !sealed.contains("hush-hush") && !sealed.contains("secret-pem"),
+            "{sealed}"
+        );
         let again = Keyring::open(dir.path()).expect("it is there");
         assert_eq!(keyring.hash_key(b"x"), again.hash_key(b"x"));
         let certificate = model.certificates.get("c").expect("it stays");

@@ -19,6 +19,8 @@ mod keeper;
 
 mod key;
 
+mod key_set;
+
 mod keyring;
 
 mod lock;
@@ -48,6 +50,7 @@ mod used;
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
 pub use keeper::REVISIONS_MAX;
 pub use key::{KEYS_LISTED_MAX, Rotated};
+pub use key_set::KeySetRecord;
 pub use keyring::Keyring;
 pub use lock::Held;
 pub use password::{PASSWORDS_NEW_MAX, hash_password};
@@ -84,6 +87,8 @@ enum Tree {
     Canaries,
     /// Upstream and number to sessions that were learnt.
     Learned,
+    /// Hash of an address to the key set that an issuer publishes there.
+    KeySets,
     /// How the hash of a key begins to when it was used last.
     Used,
     /// Owner and block to what is used of quotas.
@@ -104,6 +109,7 @@ impl Tree {
         Self::Timeline,
         Self::Canaries,
         Self::Learned,
+        Self::KeySets,
         Self::Used,
         Self::Quotas,
     ];
@@ -122,6 +128,7 @@ impl Tree {
             Self::Timeline => "timeline@1",
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
+            Self::KeySets => "key-sets@1",
             Self::Used => "used@1",
             Self::Quotas => "quotas@1",
         }

@@ -18,6 +18,9 @@ pub struct Consumer {
     /// Keys written in the file. Kept only as keyed hashes; the secret is never printed again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub api_keys: Vec<ApiKey>,
+    /// What tokens call it, for `jwt` and `oauth2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<ConsumerJwt>,
     /// Its users with their passwords, for `basic`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub basic: Vec<BasicCredential>,
@@ -36,6 +39,17 @@ pub struct Consumer {
     /// A quota of its own, in place of that of its plan for the same period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
+}
+
+/// How tokens name a consumer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerJwt {
+    /// What the claim holds that the policy knows consumers by.
+    pub subject: String,
+    /// Only in tokens of this issuer, by their claim `iss`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
 }
 
 /// A user and its password: `password` when it is first written, `hash` ever after.

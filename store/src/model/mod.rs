@@ -25,6 +25,8 @@ mod policy;
 
 mod route;
 
+mod secret;
+
 mod unit;
 
 mod upstream;
@@ -37,7 +39,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
-pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer, SignatureAlgorithm, SigningKey};
+pub use consumer::{ApiKey, BasicCredential, CertificateMatch, Consumer, ConsumerJwt, SignatureAlgorithm, SigningKey};
 pub use date::Date;
 pub use listener::{ClientCertificates, Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
 pub use object::Object;
@@ -46,14 +48,15 @@ pub use plan::{PLAN_DEFAULT, Plan, PlanRate};
 pub use policy::{
     AccessRule, AnonymousOn, ApiKeyPolicy, AuthFailure, AuthenticatePolicy, AuthorizePolicy, BasicPolicy, BotsPolicy,
     ConcurrencyPolicy, CorsPolicy, DeprecationPolicy, FieldEdits, ForwardAuthPolicy, Frame, Hsts, HttpSignaturePolicy,
-    IpPolicy, LimitKey, MaintenancePolicy, MethodsPolicy, MtlsPolicy, Period, Policy, PolicyRef, QueryEdits, Quota,
-    QuotaPolicy, RESERVED_FIELDS, RateLimitPolicy, RedirectPolicy, ReplyPolicy, RequestIdPolicy, RewritePolicy,
-    SecurityHeadersPolicy, SetTest, TraceFrom, TracePolicy, VerdictCache, VerdictKey,
+    IpPolicy, JwtAlgorithm, JwtPolicy, LimitKey, MaintenancePolicy, MethodsPolicy, MtlsPolicy, OAuth2Policy, Period,
+    Policy, PolicyRef, QueryEdits, Quota, QuotaPolicy, RESERVED_FIELDS, RateLimitPolicy, RedirectPolicy, ReplyPolicy,
+    RequestIdPolicy, RewritePolicy, SecurityHeadersPolicy, SetTest, TraceFrom, TracePolicy, VerdictCache, VerdictKey,
 };
 pub use route::{
     Canary, GrpcMatch, HostPattern, Match, Mirror, OnTrouble, PathPattern, Route, Side, URGENCY_DEFAULT, URGENCY_MAX,
     ValueMatch,
 };
+pub use secret::Secret;
 pub use unit::{ByteSize, NAME_BYTES_MAX, Name, Percent, Rate, Span};
 pub use upstream::{
     Adaptive, AgentCheck, Balance, Breaker, CertificateCheck, DiscoverFile, DiscoverLease, Discovery, Endpoint,

@@ -51,6 +51,10 @@ const STAND_INS: &[(&str, &str)] = &[
     ("path", "\"/healthz\""),
     ("to", "\"https://{host}{path}\""),
     ("origins", "[\"https://app.example.com\"]"),
+    ("introspection_url", "\"https://id.example.com/introspect\""),
+    ("subject", "\"service-account-7\""),
+    ("client_id", "\"weirgate\""),
+    ("client_secret", "\"a long random secret\""),
 ];
 
 /// `known` are mistakes in the object that were found before.

@@ -35,7 +35,6 @@ const ROWS: &[Row] = &[
     ),
     Row(Kind::Route, "timeouts", When::Present, "leave it out; an upstream has timeouts"),
     Row(Kind::Route, "retry", When::Present, "leave it out; an upstream has retry"),
-    Row(Kind::Consumer, "jwt", When::Present, "give the consumer api_keys"),
 ];
 
 /// Kinds of policies that have names in the design.
@@ -48,10 +47,8 @@ const POLICIES_LATER: &[&str] = &[
     "decompress",
     "hmac",
     "idempotency",
-    "jwt",
     "mirror",
     "mock",
-    "oauth2",
     "oidc",
     "transcode",
     "transform",
@@ -73,9 +70,11 @@ const POLICIES_NOW: &[&str] = &[
     "forward_auth",
     "http_signature",
     "ip",
+    "jwt",
     "maintenance",
     "methods",
     "mtls",
+    "oauth2",
     "quota",
     "rate_limit",
     "redirect",

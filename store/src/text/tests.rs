@@ -398,6 +398,7 @@ fn consumer() -> impl Strategy<Value = Consumer> {
         hash,
         prefix,
     });
+    let jwt = (text(), option::of(text())).prop_map(|(subject, issuer)| ConsumerJwt { subject, issuer });
     let password = (text(), option::of(text()), option::of(text()))
         .prop_map(|(user, password, hash)| BasicCredential { user, password, hash });
     let certificate = prop_oneof![
@@ -409,9 +410,10 @@ fn consumer() -> impl Strategy<Value = Consumer> {
     let signing = (text(), algorithm, option::of(text()), option::of(text()))
         .prop_map(|(id, algorithm, secret, public_key)| SigningKey { id, algorithm, secret, public_key });
     let proofs = (vec(key, 0..3), vec(password, 0..3), vec(certificate, 0..3), vec(signing, 0..3));
-    let known = (vec(text(), 0..3), proofs, option::of(any::<u8>()));
+    let known = (vec(text(), 0..3), proofs, option::of(jwt), option::of(any::<u8>()));
     (known, option::of(name()), option::of(quota())).prop_map(
-        |((groups, (api_keys, basic, certificates, signing_keys), urgency), plan, quota)| Consumer {
+        |((groups, (api_keys, basic, certificates, signing_keys), jwt, urgency), plan, quota)| Consumer {
+            jwt,
             signing_keys,
             basic,
             certificates,

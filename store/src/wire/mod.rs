@@ -30,8 +30,8 @@ pub use explain::{ExplainReply, ExplainRequest, ExplainStep};
 pub use problem::{ErrorReply, Problem, ProblemCode};
 pub use status::{
     CanaryRequest, CanaryStatus, CanaryVerb, ConnectionInfo, EndpointHealth, EndpointOverride, EndpointStatus,
-    HealthEvent, LeaseRequest, ListenerStatus, OverrideMode, OverrideRequest, PolicyLine, StatusReply, StoreHealth,
-    StoreStatus, UpstreamStatus,
+    HealthEvent, IssuerKey, IssuerStatus, LeaseRequest, ListenerStatus, OverrideMode, OverrideRequest, PolicyLine,
+    StatusReply, StoreHealth, StoreStatus, UpstreamStatus,
 };
 pub use traffic::{Event, ExchangeRecord, Frame, LatencyHistogram, Rates, TimelineStep};
 pub use usage::{ConsumerUsage, LimitKind, LimitUsage};

@@ -25,6 +25,9 @@ pub struct StatusReply {
     /// Routes whose split moves by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canaries: Vec<CanaryStatus>,
+    /// Those whose key sets are fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<IssuerStatus>,
     /// The role of the caller: `admin` or `viewer`.
     pub role: String,
     /// True from the moment a shutdown begins.
@@ -134,6 +137,37 @@ pub struct EndpointStatus {
     pub origin: String,
     #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
     pub overridden: Option<EndpointOverride>,
+}
+
+/// An issuer of tokens whose key set is fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IssuerStatus {
+    pub url: String,
+    /// When its key set was fetched last, if ever.
+    pub fetched_ms: Option<i64>,
+    /// When it will be fetched next.
+    pub next_ms: i64,
+    /// The keys of the set, and the last ones that have gone.
+    pub keys: Vec<IssuerKey>,
+    /// Why each of the others was passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+    /// Why the last fetch brought nothing; the last good keys are used meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A key of an issuer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IssuerKey {
+    /// What tokens call it; empty if it has no name.
+    pub kid: String,
+    /// What it verifies.
+    pub algorithms: Vec<String>,
+    pub since_ms: i64,
+    /// When it was in the set no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_ms: Option<i64>,
 }
 
 /// A split that moves by itself.

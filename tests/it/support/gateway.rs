@@ -96,6 +96,7 @@ impl Running {
             overrides: HashMap::new(),
             discovery: Default::default(),
             traffic: Traffic::default(),
+            key_sets: Vec::new(),
         };
         set(&mut remembered);
         let gateway = runtime.block_on(async { Gateway::start(workers, remembered) }).expect("workers start");

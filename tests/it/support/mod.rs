@@ -13,6 +13,8 @@ pub(crate) mod h2;
 
 pub(crate) mod h2_origin;
 
+pub(crate) mod issuer;
+
 pub(crate) mod origin;
 
 pub(crate) mod secure;

@@ -26,6 +26,8 @@ mod history;
 
 mod human;
 
+mod issuer;
+
 mod key;
 
 mod lease;

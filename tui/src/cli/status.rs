@@ -14,7 +14,7 @@ use super::endpoint::upstream_of;
 use super::line::{Piece, Style};
 use super::table::Table;
 use super::terminal::{Failure, Terminal};
-use super::{canary, human};
+use super::{canary, human, issuer};
 
 pub(crate) async fn status(t: &mut Terminal<'_>, only: Option<&str>) -> Result<(), Failure> {
     let mut status: StatusReply = t.client.get("/v1/status").await?;
@@ -33,11 +33,15 @@ pub(crate) async fn status(t: &mut Terminal<'_>, only: Option<&str>) -> Result<(
     print_listeners(t, &status)?;
     t.blank()?;
     print_upstreams(t, &status)?;
-    if status.canaries.is_empty() {
+    if !status.canaries.is_empty() {
+        t.blank()?;
+        t.table(&canary::table(&status.canaries, status.now_ms))?;
+    }
+    if status.issuers.is_empty() {
         return Ok(());
     }
     t.blank()?;
-    t.table(&canary::table(&status.canaries, status.now_ms))
+    t.table(&issuer::table(&status.issuers, status.now_ms))
 }
 
 fn print_head(t: &mut Terminal<'_>, status: &StatusReply) -> Result<(), Failure> {

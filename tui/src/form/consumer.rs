@@ -16,6 +16,17 @@ const CONSUMER: &[Doc] = &[
         .default("empty: none")
         .example("gold, partners"),
     Doc::new(
+        "jwt.subject",
+        "token subject",
+        Entry::Text,
+        "What tokens call it, for policies that know consumers by a claim.",
+    )
+    .default("empty: its name")
+    .example("service-account-7"),
+    Doc::new("jwt.issuer", "token issuer", Entry::Text, "Only tokens of this issuer call it so, by their claim iss.")
+        .default("empty: any issuer")
+        .example("https://id.example.com"),
+    Doc::new(
         "urgency",
         "urgency",
         Entry::Whole,

@@ -194,7 +194,7 @@ fn what_the_daemon_does_not_know_yet_is_said_in_its_words() {
 #[test]
 fn a_consumer_gets_another_urgency_and_keeps_its_keys() {
     let mut app = app();
-    press(&mut app, "5 e down ctrl-u");
+    press(&mut app, "5 e down down down ctrl-u");
     write(&mut app, "0");
     let (_, object) = put(&press(&mut app, "ctrl-s"));
     let mut want = sampled(Kind::Consumer, "acme");

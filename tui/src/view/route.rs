@@ -189,11 +189,17 @@ fn value_words(value: &Json) -> String {
 }
 
 /// Kinds of policies in running order, with the phase each belongs to.
-const ORDER: [(&str, &str); 9] = [
+const ORDER: [(&str, &str); 15] = [
     ("ip", "access"),
     ("methods", "access"),
     ("bots", "access"),
     ("api_key", "authenticate"),
+    ("authenticate", "authenticate"),
+    ("basic", "authenticate"),
+    ("http_signature", "authenticate"),
+    ("jwt", "authenticate"),
+    ("mtls", "authenticate"),
+    ("oauth2", "authenticate"),
     ("authorize", "authorize"),
     ("forward_auth", "authorize"),
     ("rate_limit", "limit"),

@@ -5,6 +5,8 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 
+use weirgate_store::wire::IssuerStatus;
+
 use super::overview::{store_word, whole_percent};
 use super::paint::{self, labelled, plain, rule, span};
 use super::{chart, table};
@@ -52,7 +54,34 @@ fn about(app: &App, width: u16) -> Vec<Line<'static>> {
     let workers: Vec<String> =
         workers.map(|share| format!("{} {share:.0} %", chart::gauge(whole_percent(*share), 100, 8))).collect();
     lines.extend(labelled(theme, &text::plural(u64::from(status.workers), "worker"), &workers.join("   "), width));
+    for issuer in &status.issuers {
+        lines.extend(labelled(theme, "issuer", &issuer_words(issuer, status.now_ms), width));
+    }
     lines
+}
+
+/// `https://id/keys: 2 keys (k1 ES256 for 3 d, k2 RS256 for 1 h), fetched 2 min ago, next in 6 min`.
+fn issuer_words(issuer: &IssuerStatus, now_ms: i64) -> String {
+    let here: Vec<String> = (issuer.keys.iter().filter(|key| key.gone_ms.is_none()))
+        .map(|key| {
+            let name = if key.kid.is_empty() { "unnamed" } else { &key.kid };
+            format!("{name} {} for {}", key.algorithms.join("/"), text::span(now_ms - key.since_ms))
+        })
+        .collect();
+    let gone: Vec<String> = (issuer.keys.iter())
+        .filter_map(|key| key.gone_ms.map(|gone_ms| format!("{} gone {} ago", key.kid, text::span(now_ms - gone_ms))))
+        .collect();
+    let fetched = match issuer.fetched_ms {
+        Some(fetched_ms) => format!("fetched {} ago", text::span(now_ms - fetched_ms)),
+        None => "never fetched".to_owned(),
+    };
+    let next = text::span((issuer.next_ms - now_ms).max(0));
+    let mut words = vec![format!("{}: {}", issuer.url, text::plural(here.len() as u64, "key"))];
+    words.extend(here);
+    words.extend(gone);
+    words.push(format!("{fetched}, next in {next}"));
+    words.extend(issuer.error.as_ref().map(|error| format!("FAILED: {error}; the last good keys are used")));
+    words.join(" · ")
 }
 
 fn lately(app: &App, frame: &mut Frame<'_>, area: Rect) {

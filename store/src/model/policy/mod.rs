@@ -10,6 +10,7 @@ mod authorize;
 mod forward_auth;
 
 mod limit;
+mod token;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub use forward_auth::{AuthFailure, ForwardAuthPolicy, VerdictCache, VerdictKey}
 pub use limit::{ConcurrencyPolicy, Period, Quota, QuotaPolicy};
 pub use reply::{MaintenancePolicy, RedirectPolicy, ReplyPolicy};
 pub use rewrite::{QueryEdits, RewritePolicy};
+pub use token::{JwtAlgorithm, JwtPolicy, OAuth2Policy};
 pub use trace::{RequestIdPolicy, TraceFrom, TracePolicy};
 
 /// One policy, under the key that says its kind: `{ rate_limit = { … } }`.
@@ -46,6 +48,11 @@ pub use trace::{RequestIdPolicy, TraceFrom, TracePolicy};
 pub enum Policy {
     /// The caller proves by a key which consumer it is.
     ApiKey(ApiKeyPolicy),
+    /// The caller proves by a token, signed by somebody else, who it is.
+    Jwt(Box<JwtPolicy>),
+    /// The caller proves by a token, which its issuer is asked about, who it is.
+    #[serde(rename = "oauth2")]
+    OAuth2(Box<OAuth2Policy>),
     /// Who is known has to be one of those who may.
     Authorize(Box<AuthorizePolicy>),
     /// Callers that name themselves as what is not wanted, or say too little of themselves, are refused.
@@ -104,6 +111,8 @@ impl Policy {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
+            Self::Jwt(_) => "jwt",
+            Self::OAuth2(_) => "oauth2",
             Self::Authorize(_) => "authorize",
             Self::Bots(_) => "bots",
             Self::ForwardAuth(_) => "forward_auth",
@@ -134,7 +143,13 @@ impl Policy {
     pub fn authenticates(&self) -> bool {
         matches!(
             self,
-            Self::ApiKey(_) | Self::Authenticate(_) | Self::Basic(_) | Self::HttpSignature(_) | Self::Mtls(_)
+            Self::ApiKey(_)
+                | Self::Authenticate(_)
+                | Self::Basic(_)
+                | Self::HttpSignature(_)
+                | Self::Jwt(_)
+                | Self::Mtls(_)
+                | Self::OAuth2(_)
         )
     }
 }
