@@ -96,7 +96,7 @@ enum Tree {
 }
 
 impl Tree {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
