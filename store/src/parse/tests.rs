@@ -142,8 +142,8 @@ fn what_is_not_built_yet_is_refused_by_name() {
             &[(NotSupported, "upstreams.u.endpoints[0].address", 2)],
         ),
         (
-            "[policies.p]\njwt = {}\n[consumers.c]\njwt = {}\n",
-            &[(NotSupported, "policies.p.jwt", 2), (NotSupported, "consumers.c.jwt", 4)],
+            "[policies.p]\noidc = {}\n[policies.q]\ncache = {}\n",
+            &[(NotSupported, "policies.p.oidc", 2), (NotSupported, "policies.q.cache", 4)],
         ),
         (
             "[routes.a]\nupstream = \"u\"\ntimeouts = {}\npolicies = [\"p\"]\n[upstreams.u]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n",
