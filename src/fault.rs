@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use Blame::{Client, Endpoint, Operator, Weirgate};
+use Retry::{Never, Safe};
+
 /// Who has to change something for this not to happen again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -100,7 +103,7 @@ impl Refusal {
             Self::SignatureWrong => (401, "signature-wrong", "Invalid signature"),
             Self::TwoConsumers => (403, "two-consumers", "The credentials do not belong together"),
         };
-        facts(status, Blame::Client, Retry::Never, token, title)
+        facts(status, Client, Never, token, title)
     }
 }
 
@@ -288,8 +291,6 @@ impl Fault {
 
     /// Status, blame, whether to try again, token and title.
     pub fn facts(&self) -> Facts {
-        use Blame::{Client, Endpoint, Operator, Weirgate};
-        use Retry::{Never, Safe};
         match self {
             Self::Malformed(_) => facts(400, Client, Never, "malformed", "The request is malformed"),
             Self::HeadTooLarge { .. } => facts(431, Client, Never, "head-too-large", "Request header fields too large"),
@@ -316,8 +317,7 @@ impl Fault {
             Self::CallerUnknown { .. } => facts(401, Client, Never, "caller-unknown", "Authentication required"),
             Self::ScopeMissing { .. } => facts(403, Client, Never, "scope-missing", "Insufficient scope"),
             Self::NotAllowed { .. } => facts(403, Client, Never, "not-allowed", "Forbidden"),
-            Self::Undecided { status: 503, .. } => facts(503, Endpoint, Never, "undecided", "Service unavailable"),
-            Self::Undecided { status, .. } => facts(*status, Endpoint, Never, "undecided", "Forbidden"),
+            Self::Undecided { status, .. } => undecided(*status),
             Self::CallTimeout { .. } => facts(504, Endpoint, Never, "call-timeout", "Gateway timeout"),
             Self::Unauthenticated { refusal, .. } => refusal.facts(),
             Self::NoncesFull { .. } => facts(503, Operator, Never, "nonces-full", "Service unavailable"),
@@ -362,10 +362,16 @@ impl Fault {
     }
 }
 
+/// Nobody decided: a refusal, or a service that is not there, as the operator wants it.
+fn undecided(status: u16) -> Facts {
+    let title = if status == 503 { "Service unavailable" } else { "Forbidden" };
+    facts(status, Endpoint, Never, "undecided", title)
+}
+
 /// Where a whole route is full, that is no fault of the client.
 fn too_many_at_once(shared: bool) -> Facts {
     match shared {
-        true => facts(503, Blame::Operator, Retry::Never, "too-many-at-once", "Service unavailable"),
-        false => facts(429, Blame::Client, Retry::Never, "too-many-at-once", "Too many requests at once"),
+        true => facts(503, Operator, Never, "too-many-at-once", "Service unavailable"),
+        false => facts(429, Client, Never, "too-many-at-once", "Too many requests at once"),
     }
 }
