@@ -41,7 +41,7 @@ pub enum Sent {
 impl Sent {
     fn retry(self) -> Retry {
         match self {
-            Self::Nothing => Retry::Safe,
+            Self::Nothing => Safe,
             Self::Partly | Self::Wholly => Retry::Idempotent,
         }
     }
