@@ -34,6 +34,7 @@ pub fn diff(old: &Model, new: &Model) -> Vec<DiffEntry> {
     collection(Kind::Policy, &old.policies, &new.policies, &mut entries);
     collection(Kind::Route, &old.routes, &new.routes, &mut entries);
     collection(Kind::Consumer, &old.consumers, &new.consumers, &mut entries);
+    collection(Kind::Log, &old.logs, &new.logs, &mut entries);
     entries
 }
 
@@ -141,7 +142,7 @@ fn written(model: &Model, entry: &DiffEntry) -> String {
         Kind::Consumer => {
             shown.consumers = pick(&model.consumers, name).map(|(name, it)| (name, nameless(it))).into_iter().collect();
         }
-        Kind::Listener | Kind::Upstream | Kind::Policy | Kind::Route => {
+        Kind::Listener | Kind::Upstream | Kind::Policy | Kind::Route | Kind::Log => {
             return text::object_to_toml(model, entry.kind, name);
         }
     }

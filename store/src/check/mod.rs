@@ -15,6 +15,8 @@ mod health;
 
 mod listen;
 
+mod log;
+
 mod overload;
 
 mod route;
@@ -38,6 +40,7 @@ use crate::parse::place::quoted;
 use crate::suggest;
 use crate::wire::{Problem, ProblemCode};
 
+pub use log::{TemplatePart, template_parts};
 pub use spelling::{REGEX_BYTES_MAX, regex};
 
 /// Most warnings in one report.
@@ -75,6 +78,7 @@ pub fn check_declared(model: &Model, declared: &Declared) -> Report {
     overload::check(&mut findings);
     gate::check(&mut findings);
     route::check(&mut findings);
+    log::check(&mut findings);
     findings.unused();
     findings.report
 }
@@ -120,6 +124,7 @@ impl Findings<'_> {
             Kind::Policy => model.policies.contains_key(text),
             Kind::Route => model.routes.contains_key(text),
             Kind::Consumer => model.consumers.contains_key(text),
+            Kind::Log => model.logs.contains_key(text),
         };
         let full = self.report.problems.len() >= PROBLEMS_MAX;
         if exists || full || self.declared.0.contains(&(kind, text.to_owned())) {

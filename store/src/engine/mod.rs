@@ -15,6 +15,8 @@ mod codec;
 
 mod credential;
 
+mod failure;
+
 mod keeper;
 
 mod key;
@@ -39,7 +41,10 @@ mod timeline;
 
 mod traffic;
 
+mod usage;
+
 pub use credential::{CredentialCursor, CredentialPage, CredentialRecord};
+pub use failure::{FAILURES_BYTES_MAX, FAILURES_KEPT_MAX};
 pub use keeper::REVISIONS_MAX;
 pub use key::KEYS_LISTED_MAX;
 pub use keyring::Keyring;
@@ -48,6 +53,7 @@ pub use record::{AuditEntry, FoundRecord, HealthRecord, LeaseRecord, Options, Ov
 pub use store::{Store, wait};
 pub use timeline::TIMELINE_EVENTS_MAX;
 pub use traffic::{CanaryRecord, LEARNED_KEPT_MAX, LearnedRecord};
+pub use usage::{UsageBucket, UsageStep};
 
 /// The collections of records. The name on disk ends in the version of its format: a new format is a new name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,10 +82,14 @@ enum Tree {
     Canaries,
     /// Upstream and number to sessions that were learnt.
     Learned,
+    /// Number (big-endian) to a failed exchange.
+    Failures,
+    /// Length of a step, its start and a number to what consumers used in it.
+    Usage,
 }
 
 impl Tree {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Facts,
         Self::Revisions,
         Self::Objects,
@@ -92,6 +102,8 @@ impl Tree {
         Self::Timeline,
         Self::Canaries,
         Self::Learned,
+        Self::Failures,
+        Self::Usage,
     ];
 
     fn name(self) -> &'static str {
@@ -108,6 +120,8 @@ impl Tree {
             Self::Timeline => "timeline@1",
             Self::Canaries => "canaries@1",
             Self::Learned => "learned@1",
+            Self::Failures => "failures@1",
+            Self::Usage => "usage@1",
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an operator writes: six kinds of named objects. The field names here are the ones in the file, the API, the
+//! What an operator writes: seven kinds of named objects. The field names here are the ones in the file, the API, the
 //! console and the docs.
 //!
 //! These are plain records: serde reads and writes them, `parse` finds all mistakes of a text at once, `check` the
@@ -10,6 +10,8 @@ mod certificate;
 mod consumer;
 
 mod listener;
+
+mod log;
 
 mod object;
 
@@ -31,6 +33,9 @@ use serde::{Deserialize, Serialize};
 pub use certificate::{Certificate, CertificateKey, PEM, STORED};
 pub use consumer::{ApiKey, Consumer};
 pub use listener::{Listener, ListenerLimits, ListenerProtocol, ListenerTimeouts};
+pub use log::{
+    LOG_FIELDS_DEFAULT, Log, LogField, LogFile, LogFilter, LogFormat, LogOtlp, LogSink, LogSyslog, StatusRange,
+};
 pub use object::Object;
 pub use policy::{ApiKeyPolicy, FieldEdits, LimitKey, Policy, PolicyRef, RESERVED_FIELDS, RateLimitPolicy};
 pub use route::{
@@ -60,9 +65,11 @@ pub struct Model {
     pub routes: BTreeMap<Name, Route>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub consumers: BTreeMap<Name, Consumer>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub logs: BTreeMap<Name, Log>,
 }
 
-/// The six kinds of objects.
+/// The seven kinds of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -72,12 +79,13 @@ pub enum Kind {
     Policy,
     Route,
     Consumer,
+    Log,
 }
 
 impl Kind {
     /// All kinds in the order of the file.
-    pub const ALL: [Self; 6] =
-        [Self::Listener, Self::Certificate, Self::Upstream, Self::Policy, Self::Route, Self::Consumer];
+    pub const ALL: [Self; 7] =
+        [Self::Listener, Self::Certificate, Self::Upstream, Self::Policy, Self::Route, Self::Consumer, Self::Log];
 
     /// The name of one, as in `weirgate route show`.
     pub fn singular(self) -> &'static str {
@@ -88,6 +96,7 @@ impl Kind {
             Self::Policy => "policy",
             Self::Route => "route",
             Self::Consumer => "consumer",
+            Self::Log => "log",
         }
     }
 
@@ -100,6 +109,7 @@ impl Kind {
             Self::Policy => "policies",
             Self::Route => "routes",
             Self::Consumer => "consumers",
+            Self::Log => "logs",
         }
     }
 

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::{Certificate, Consumer, Kind, Listener, Model, Name, Policy, Route, Upstream};
+use super::{Certificate, Consumer, Kind, Listener, Log, Model, Name, Policy, Route, Upstream};
 
-/// One object of one of the six kinds.
+/// One object of one of the seven kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Object {
     Listener(Listener),
@@ -15,6 +15,7 @@ pub enum Object {
     Policy(Policy),
     Route(Route),
     Consumer(Consumer),
+    Log(Log),
 }
 
 impl Object {
@@ -26,6 +27,7 @@ impl Object {
             Self::Policy(_) => Kind::Policy,
             Self::Route(_) => Kind::Route,
             Self::Consumer(_) => Kind::Consumer,
+            Self::Log(_) => Kind::Log,
         }
     }
 
@@ -38,6 +40,7 @@ impl Object {
             Self::Policy(object) => drop(model.policies.insert(name, object)),
             Self::Route(object) => drop(model.routes.insert(name, object)),
             Self::Consumer(object) => drop(model.consumers.insert(name, object)),
+            Self::Log(object) => drop(model.logs.insert(name, object)),
         }
     }
 }
@@ -55,6 +58,7 @@ impl Model {
             Kind::Policy => json(self.policies.get(name)),
             Kind::Route => json(self.routes.get(name)),
             Kind::Consumer => json(self.consumers.get(name)),
+            Kind::Log => json(self.logs.get(name)),
         }
     }
 
@@ -67,6 +71,7 @@ impl Model {
             Kind::Policy => self.policies.keys().map(Name::as_str).collect(),
             Kind::Route => self.routes.keys().map(Name::as_str).collect(),
             Kind::Consumer => self.consumers.keys().map(Name::as_str).collect(),
+            Kind::Log => self.logs.keys().map(Name::as_str).collect(),
         }
     }
 
@@ -79,6 +84,7 @@ impl Model {
             Kind::Policy => self.policies.remove(name).is_some(),
             Kind::Route => self.routes.remove(name).is_some(),
             Kind::Consumer => self.consumers.remove(name).is_some(),
+            Kind::Log => self.logs.remove(name).is_some(),
         }
     }
 }

@@ -47,6 +47,8 @@ const STAND_INS: &[(&str, &str)] = &[
     ("per", "\"consumer\""),
     ("rate", "\"100/s\""),
     ("path", "\"/healthz\""),
+    ("to", "\"stdout\""),
+    ("url", "\"http://127.0.0.1:4318/v1/traces\""),
 ];
 
 /// `known` are mistakes in the object that were found before.
@@ -58,6 +60,7 @@ pub(super) fn read(kind: Kind, root: &Place, value: Value, known: Vec<Mistake>) 
         Kind::Policy => typed(kind, root, value, known, Object::Policy),
         Kind::Route => typed(kind, root, value, known, Object::Route),
         Kind::Consumer => typed(kind, root, value, known, Object::Consumer),
+        Kind::Log => typed(kind, root, value, known, Object::Log),
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) fn policies<'v>(kind: Kind, object: &'v Value, root: &Place) -> Vec<(
             };
             list.iter().enumerate().map(|(index, policy)| (policy, place(index))).collect()
         }
-        Kind::Listener | Kind::Certificate | Kind::Upstream | Kind::Consumer => Vec::new(),
+        Kind::Listener | Kind::Certificate | Kind::Upstream | Kind::Consumer | Kind::Log => Vec::new(),
     }
 }
 

@@ -20,7 +20,7 @@ const OBJECT_BYTES: usize = 160;
 
 /// The whole model as TOML.
 pub fn to_toml(model: &Model) -> String {
-    let Model { listeners, certificates, upstreams, policies, routes, consumers } = model;
+    let Model { listeners, certificates, upstreams, policies, routes, consumers, logs } = model;
     let objects = routes.len() + upstreams.len() + policies.len() + consumers.len();
     let mut out = String::with_capacity(objects.saturating_mul(OBJECT_BYTES) + 1024);
     collection(&mut out, Kind::Listener, listeners);
@@ -29,6 +29,7 @@ pub fn to_toml(model: &Model) -> String {
     collection(&mut out, Kind::Policy, policies);
     collection(&mut out, Kind::Route, routes);
     collection(&mut out, Kind::Consumer, consumers);
+    collection(&mut out, Kind::Log, logs);
     out
 }
 
@@ -48,6 +49,7 @@ pub fn object_to_toml(model: &Model, kind: Kind, name: &str) -> String {
         Kind::Policy => one(kind, &model.policies, name),
         Kind::Route => one(kind, &model.routes, name),
         Kind::Consumer => one(kind, &model.consumers, name),
+        Kind::Log => one(kind, &model.logs, name),
     }
 }
 

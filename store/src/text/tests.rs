@@ -7,6 +7,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
+mod log;
+
 use super::to_toml;
 use crate::model::*;
 use crate::parse::parse_toml;
@@ -384,14 +386,16 @@ pub(crate) fn model() -> impl Strategy<Value = Model> {
         btree_map(name(), policy(), 0..3),
         btree_map(name(), route().boxed(), 0..4),
         btree_map(name(), consumer(), 0..3),
+        btree_map(name(), log::log().boxed(), 0..3),
     )
-        .prop_map(|(listeners, certificates, upstreams, policies, routes, consumers)| Model {
+        .prop_map(|(listeners, certificates, upstreams, policies, routes, consumers, logs)| Model {
             listeners,
             certificates,
             upstreams,
             policies,
             routes,
             consumers,
+            logs,
         })
 }
 

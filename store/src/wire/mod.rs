@@ -18,6 +18,8 @@ mod status;
 
 mod traffic;
 
+mod usage;
+
 pub use change::{
     Applied, ChangeRequest, Checked, DiffEntry, DiffKind, Edit, Effects, IssuedKey, KeyInfo, KeyList, ListedObject,
     ObjectList, RevisionInfo, RevisionList,
@@ -26,7 +28,8 @@ pub use explain::{ExplainReply, ExplainRequest, ExplainStep};
 pub use problem::{ErrorReply, Problem, ProblemCode};
 pub use status::{
     CanaryRequest, CanaryStatus, CanaryVerb, ConnectionInfo, EndpointHealth, EndpointOverride, EndpointStatus,
-    HealthEvent, LeaseRequest, ListenerStatus, OverrideMode, OverrideRequest, PolicyLine, StatusReply, StoreHealth,
-    StoreStatus, UpstreamStatus,
+    HealthEvent, LeaseRequest, ListenerStatus, LogStatus, OverrideMode, OverrideRequest, PolicyLine, StatusReply,
+    StoreHealth, StoreStatus, UpstreamStatus,
 };
-pub use traffic::{Event, ExchangeRecord, Frame, LatencyHistogram, Rates, TimelineStep};
+pub use traffic::{Event, ExchangeRecord, FieldLine, Frame, LatencyHistogram, Rates, TimelineStep, TryRecord};
+pub use usage::{UsagePoint, UsageReply, UsageRow};

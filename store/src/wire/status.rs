@@ -25,6 +25,9 @@ pub struct StatusReply {
     /// Routes whose split moves by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canaries: Vec<CanaryStatus>,
+    /// Logs of exchanges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<LogStatus>,
     /// The role of the caller: `admin` or `viewer`.
     pub role: String,
     /// True from the moment a shutdown begins.
@@ -134,6 +137,21 @@ pub struct EndpointStatus {
     pub origin: String,
     #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
     pub overridden: Option<EndpointOverride>,
+}
+
+/// A log and its writer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogStatus {
+    pub name: String,
+    /// `file`, `journald`, `syslog`, `tcp`, `stdout` or `otlp`.
+    pub to: String,
+    /// Lines since the log began.
+    pub written: u64,
+    /// Lines that did not fit the queue or that nobody took.
+    pub dropped: u64,
+    /// What keeps it from being written, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// A split that moves by itself.

@@ -110,6 +110,36 @@ pub struct ExchangeRecord {
     pub timeline: Vec<TimelineStep>,
     /// What each policy decided, and why this endpoint.
     pub why: Vec<String>,
+    /// Each time it was sent to an endpoint, of an exchange that was kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<TryRecord>,
+    /// The header fields of the request, redacted, of a failure that was kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request: Vec<FieldLine>,
+    /// The trace it belongs to, 32 hexadecimal digits (W3C).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+}
+
+/// One time that an exchange was sent to an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TryRecord {
+    pub endpoint: String,
+    /// From the first byte of the request to the beginning of this try.
+    pub began_us: u64,
+    /// Until its head of a reply, or its failure; absent if neither came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micros: Option<u64>,
+    /// What came of it, as a sentence; absent if it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// One header field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldLine {
+    pub name: String,
+    pub value: String,
 }
 
 /// How long one stage took.
