@@ -19,9 +19,12 @@ mod request;
 
 pub mod spelling;
 
+mod trace;
+
 pub use exchange::{Client, Exchange, Origin, RequestId, Scheme};
 pub use fields::{Field, Fields, Span};
 pub use known::Known;
 pub use part::Part;
 pub use presence::Presence;
 pub use request::{Protocol, Request};
+pub use trace::{Trace, hex};

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use weirgate_store::wire::{EndpointHealth, UpstreamStatus};
+use weirgate_store::wire::{EndpointHealth, LogStatus, UpstreamStatus};
 
 use super::cells::Totals;
 use super::copies::Copied;
@@ -33,6 +33,7 @@ pub struct Scrape<'a> {
     pub store_ok: bool,
     pub connections: u64,
     pub upstreams: &'a [UpstreamStatus],
+    pub logs: &'a [LogStatus],
 }
 
 /// All metrics of this moment.
@@ -53,6 +54,7 @@ pub fn text(observer: &Observer, scrape: &Scrape<'_>) -> String {
         page.objects(&families, &bounded(observer, kind));
     }
     page.copies(observer);
+    page.logs(scrape.logs);
     page.0.push_str("# EOF\n");
     page.0
 }
@@ -224,6 +226,18 @@ impl Page {
         }
     }
 
+    fn logs(&mut self, logs: &[LogStatus]) {
+        type Value = fn(&LogStatus) -> u64;
+        let families: [(Family, Value); 2] =
+            [(names::LOG_WRITTEN, |log| log.written), (names::LOG_DROPPED, |log| log.dropped)];
+        for (family, value) in families.into_iter().filter(|_| !logs.is_empty()) {
+            self.head(family);
+            for log in logs.iter().take(OBJECTS_MAX) {
+                self.sample(family, &[("log", &log.name)], value(log));
+            }
+        }
+    }
+
     fn objects(&mut self, families: &ObjectFamilies, objects: &[(Arc<str>, Totals)]) {
         self.head(families.requests);
         for (name, totals) in objects {
@@ -258,7 +272,7 @@ mod tests {
     use super::{OBJECTS_MAX, Scrape, text};
     use crate::observe::{Metered, Observer, Outcome};
     use std::collections::{HashMap, HashSet};
-    use weirgate_store::wire::{EndpointHealth, EndpointStatus, UpstreamStatus};
+    use weirgate_store::wire::{EndpointHealth, EndpointStatus, LogStatus, UpstreamStatus};
 
     /// A strict reader of what the specification calls the exposition format: types before samples, families not
     /// interleaved, no sample twice, the suffix that the type asks for, values that are numbers, and the end mark.
@@ -325,7 +339,15 @@ mod tests {
 
     fn page(observer: &Observer) -> HashMap<String, f64> {
         let upstreams = [upstream()];
-        let scrape = Scrape { version: "0.1.0", revision: 7, store_ok: true, connections: 2, upstreams: &upstreams };
+        let logs = [LogStatus { name: "access".into(), written: 9, dropped: 1, ..LogStatus::default() }];
+        let scrape = Scrape {
+            version: "0.1.0",
+            revision: 7,
+            store_ok: true,
+            connections: 2,
+            upstreams: &upstreams,
+            logs: &logs,
+        };
         let page = text(observer, &scrape);
         parse(&page).unwrap_or_else(|why| panic!("{why} in\n{page}"))
     }
@@ -348,6 +370,7 @@ mod tests {
             ("weirgate_request_duration_seconds_count", 2.0),
             ("weirgate_route_requests_total{route=\"orders\"}", 1.0),
             ("weirgate_endpoint_up{upstream=\"sh\\\"op\",endpoint=\"10.0.0.1:80\"}", 0.0),
+            ("weirgate_log_dropped_lines_total{log=\"access\"}", 1.0),
             ("weirgate_upstream_queued{upstream=\"sh\\\"op\"}", 4.0),
             ("weirgate_upstream_queue_seconds_total{upstream=\"sh\\\"op\"}", 1.5),
             ("weirgate_endpoint_in_flight{upstream=\"sh\\\"op\",endpoint=\"10.0.0.1:80\"}", 3.0),

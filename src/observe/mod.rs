@@ -15,6 +15,8 @@ pub mod frame;
 
 mod histogram;
 
+pub mod log;
+
 mod meters;
 
 pub mod metrics;
@@ -31,6 +33,8 @@ mod tap;
 
 mod timings;
 
+mod usage;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -42,8 +46,10 @@ pub use copies::{Copied, Copies};
 pub use histogram::{BUCKETS, Buckets};
 pub use meters::{CONSUMERS_MAX, Metered, Meters};
 pub use record::{ACCESS, Finished, Part, Recorder};
-pub use tap::{Facts, Filter, StatusRange, Tap, Watch};
+pub use tap::{Facts, Filter, Tap, Watch};
 pub use timings::{Stage, Timings};
+pub use usage::{Used, UsedBy};
+pub use weirgate_store::model::StatusRange;
 
 /// Events that wait for one reader of the event stream; a slower one is told how many it missed.
 pub const EVENTS_MAX: usize = 1_024;
@@ -53,6 +59,8 @@ pub const EVENTS_MAX: usize = 1_024;
 pub struct Observer {
     pub meters: Arc<Meters>,
     pub tap: Arc<Tap>,
+    /// What consumers used and nobody has rolled up yet.
+    pub used: Used,
     events: broadcast::Sender<Arc<Event>>,
     /// The thread of each worker as the kernel knows it; 0 until the worker has begun.
     threads: Box<[AtomicI32]>,
@@ -64,6 +72,7 @@ impl Observer {
         Self {
             meters: Arc::new(Meters::new(workers)),
             tap: Arc::new(Tap::default()),
+            used: Used::new(workers),
             events: broadcast::channel(EVENTS_MAX).0,
             threads: (0..workers).map(|_| AtomicI32::new(0)).collect(),
         }

@@ -131,6 +131,13 @@ pub(super) const COPIES: Family = family(
     Type::Counter,
     "Copies that the mirror of a route was to make, by result: sent, failed, skipped.",
 );
+pub(super) const LOG_WRITTEN: Family =
+    family("weirgate_log_written_lines", Type::Counter, "Lines of a log that were written.");
+pub(super) const LOG_DROPPED: Family = family(
+    "weirgate_log_dropped_lines",
+    Type::Counter,
+    "Lines of a log that did not fit its queue or that nobody took.",
+);
 pub(super) const CONSUMER: ObjectFamilies = ObjectFamilies {
     label: "consumer",
     requests: family("weirgate_consumer_requests", Type::Counter, "Requests by consumer."),

@@ -5,18 +5,21 @@
 //! of plain stores; a record with text is made only for a watcher, a failure or a debug log, and secrets are hidden on
 //! the way. A storm of failures costs a bounded number of records and log lines a second.
 
-use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tracing::Level;
-use weirgate_store::wire::ExchangeRecord;
+use weirgate_store::wire::{ExchangeRecord, TryRecord};
 
 use super::brake::Brake;
 use super::cells::{Meter, Outcome};
+use super::log::Log;
+use super::log::outbox::Outbox;
 use super::tap::{Facts, Tap};
 use super::timings::{Stage, Timings};
+use super::usage::{Tally, UsedBy};
 use super::{Observer, redact};
-use crate::clock;
+use crate::exchange::{Fields, RequestId, Trace};
 use crate::fault::{Blame, Fault};
 
 /// The target of the access log.
@@ -25,8 +28,14 @@ pub const ACCESS: &str = "weirgate::access";
 /// Failures of one worker that are kept in a second.
 pub(super) const FAILURES_PER_SECOND: u32 = 100;
 
+/// Exchanges of one worker that are remembered in a second, whatever became of them: all on a quiet gateway.
+pub(super) const REMEMBERED_PER_SECOND: u32 = 20;
+
 /// Failures of one worker that are logged in a second; the rest is counted and named in the next line.
 pub(super) const WARNINGS_PER_SECOND: u32 = 10;
+
+/// The field that names a trace.
+const TRACEPARENT: &[u8] = b"traceparent";
 
 /// An object of the snapshot that took part: its name and where it is counted.
 #[derive(Clone, Copy, Debug)]
@@ -38,11 +47,19 @@ pub struct Part<'a> {
 /// Everything that is known of an exchange at its end. Text from the network is as it came; it is cleaned here.
 #[derive(Clone, Copy)]
 pub struct Finished<'a> {
-    pub id: &'a dyn Display,
-    pub client: &'a dyn Display,
+    pub id: RequestId,
+    /// The place in a trace, where one is kept.
+    pub trace: Option<Trace>,
+    /// Seconds since the process started.
+    pub second: u64,
+    pub client: IpAddr,
     pub listener: &'a str,
     /// `HTTP/1.1`, `HTTP/2`, `tcp`, `tls`, `udp`.
     pub protocol: &'a str,
+    /// `http` or `https`; empty of what passes unread.
+    pub scheme: &'a str,
+    /// The header fields of the request as an endpoint got them.
+    pub fields: Option<&'a Fields>,
     /// Empty of what passes unread.
     pub method: &'a [u8],
     pub host: &'a [u8],
@@ -65,6 +82,12 @@ pub struct Finished<'a> {
     /// How often the request was sent to an endpoint.
     pub attempts: u32,
     pub fault: Option<&'a Fault>,
+    /// The version of the API that was asked for; empty where a route has none.
+    pub version: &'a str,
+    /// Logs of the snapshot.
+    pub logs: &'a [Arc<Log>],
+    /// Each time it was sent to an endpoint; asked only when a record or a span is made.
+    pub tries: &'a dyn Fn() -> Vec<TryRecord>,
     /// What each policy decided and why this endpoint; asked only when a record is made.
     pub why: &'a dyn Fn() -> Vec<String>,
 }
@@ -98,9 +121,31 @@ impl Finished<'_> {
         }
     }
 
+    /// A header field of the request.
+    pub(super) fn header(&self, name: &'_ [u8]) -> Option<&[u8]> {
+        let fields = self.fields?;
+        fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    /// The trace it belongs to, its own if nobody named one.
+    pub(super) fn trace(&self) -> Trace {
+        self.trace.unwrap_or_else(|| Trace::of(self.id.0, self.header(TRACEPARENT)))
+    }
+
+    /// The trace that somebody named.
+    pub(super) fn trace_id(&self) -> Option<u128> {
+        let said = || Trace::continued(self.id.0, self.header(TRACEPARENT)?);
+        self.trace.or_else(said).map(|trace| trace.trace_id)
+    }
+
+    /// What decides by chance: the same for all logs, and of a trace for all who take part in it.
+    pub(super) fn lot(&self) -> u64 {
+        self.trace.map_or(self.id.0, |trace| trace.trace_id) as u64
+    }
+
     /// Whether the operator has to see this one: the endpoint or weirgate failed, not the client. What an operator
     /// ended is no news to one.
-    fn is_failure(&self) -> bool {
+    pub(super) fn is_failure(&self) -> bool {
         let blamed_elsewhere = |fault: &Fault| fault.facts().blame != Blame::Client && !matches!(fault, Fault::Killed);
         self.status >= 500 || self.fault.is_some_and(blamed_elsewhere)
     }
@@ -139,10 +184,11 @@ impl Finished<'_> {
     }
 
     fn to_record(self) -> ExchangeRecord {
+        let failure = self.is_failure();
         let name = |part: Option<Part<'_>>| part.map(|part| part.name.to_owned());
         ExchangeRecord {
             id: self.id.to_string(),
-            time_ms: clock::wall_ms(),
+            time_ms: crate::clock::wall_ms(),
             client: self.client.to_string(),
             listener: self.listener.to_owned(),
             protocol: self.protocol.to_owned(),
@@ -162,7 +208,17 @@ impl Finished<'_> {
             verdict: self.verdict(),
             timeline: self.timings.timeline(),
             why: (self.why)(),
+            tries: (self.tries)(),
+            request: if failure { self.fields.map(redact::fields).unwrap_or_default() } else { Vec::new() },
+            trace: self.trace_id().map(|id| format!("{id:032x}")),
         }
+    }
+}
+
+impl Drop for Recorder {
+    /// What the last exchanges of a worker left is handed over.
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 
@@ -174,6 +230,9 @@ pub struct Recorder {
     tap: Arc<Tap>,
     failures: Brake,
     warnings: Brake,
+    remembered: Brake,
+    tally: Tally,
+    outbox: Outbox,
 }
 
 impl Recorder {
@@ -184,6 +243,9 @@ impl Recorder {
             tap: Arc::clone(&observer.tap),
             failures: Brake::new(FAILURES_PER_SECOND),
             warnings: Brake::new(WARNINGS_PER_SECOND),
+            remembered: Brake::new(REMEMBERED_PER_SECOND),
+            tally: Tally::new(&observer.used),
+            outbox: Outbox::default(),
         }
     }
 
@@ -201,9 +263,24 @@ impl Recorder {
     pub fn record(&self, finished: &Finished<'_>) {
         self.count(finished);
         let failure = finished.is_failure();
-        if failure || self.tap.is_watched() || tracing::enabled!(target: ACCESS, Level::DEBUG) {
-            self.tell(finished, failure);
+        if !finished.logs.is_empty() {
+            self.outbox.write(finished.logs, finished, failure);
         }
+        let remember = !failure && self.remembered.pass(finished.second).is_some();
+        if failure || remember || self.tap.is_watched() || tracing::enabled!(target: ACCESS, Level::DEBUG) {
+            self.tell(finished, failure, remember);
+        }
+    }
+
+    /// Returns when something waits to be handed over with [`flush`](Self::flush).
+    pub async fn filled(&self) {
+        self.outbox.filled().await;
+    }
+
+    /// Hands lines to the writers of logs, and counts to whoever rolls them up.
+    pub fn flush(&self) {
+        self.outbox.flush();
+        self.tally.flush();
     }
 
     fn count(&self, finished: &Finished<'_>) {
@@ -216,12 +293,17 @@ impl Recorder {
         if let Some(side) = finished.side {
             side.meter.record(self.worker, &finished.side_outcome());
         }
+        if let Some(consumer) = finished.consumer {
+            let route = finished.route.map_or("", |part| part.name);
+            self.tally.count(UsedBy { consumer: consumer.name, route, version: finished.version }, &outcome);
+            self.outbox.touch();
+        }
     }
 
     /// The rare and the asked-for: everything that needs text.
     #[cold]
-    fn tell(&self, finished: &Finished<'_>, failure: bool) {
-        let second = clock::since_start_ns() / 1_000_000_000;
+    fn tell(&self, finished: &Finished<'_>, failure: bool, remember: bool) {
+        let second = finished.second;
         let mut made: Option<Arc<ExchangeRecord>> = None;
         if failure {
             if self.failures.pass(second).is_some() {
@@ -235,6 +317,9 @@ impl Recorder {
             }
         } else if tracing::enabled!(target: ACCESS, Level::DEBUG) {
             debug(made.get_or_insert_with(|| Arc::new(finished.to_record())));
+        }
+        if remember {
+            self.tap.remember(Arc::clone(made.get_or_insert_with(|| Arc::new(finished.to_record()))));
         }
         self.tap.offer(&finished.facts(), second, || made.unwrap_or_else(|| Arc::new(finished.to_record())));
     }
@@ -285,10 +370,12 @@ fn debug(record: &ExchangeRecord) {
 #[cfg(test)]
 mod tests {
     use super::{FAILURES_PER_SECOND, Finished, Part, Recorder, Timings};
+    use crate::exchange::RequestId;
     use crate::fault::{Fault, Sent};
     use crate::observe::Stage;
     use crate::observe::tap::{FAILURES_MAX, Filter};
     use crate::observe::{Metered, Observer};
+    use std::net::IpAddr;
     use std::sync::Arc;
 
     fn finish(recorder: &Recorder, observer: &Observer, status: u16, fault: Option<&Fault>) {
@@ -298,10 +385,14 @@ mod tests {
         timings.add(Stage::Wait, 400);
         timings.add(Stage::Wait, 100);
         recorder.record(&Finished {
-            id: &"0192f3",
-            client: &"192.0.2.7:5000",
+            id: RequestId(0x0192f3),
+            trace: None,
+            second: crate::clock::since_start_ns() / 1_000_000_000,
+            client: IpAddr::from([192, 0, 2, 7]),
             listener: "web",
             protocol: "HTTP/1.1",
+            scheme: "http",
+            fields: None,
             method: b"GET",
             host: b"api.example.com",
             target: b"/orders?api_key=s3cr3t",
@@ -317,6 +408,9 @@ mod tests {
             side: None,
             attempts: 1,
             fault,
+            version: "",
+            logs: &[],
+            tries: &Vec::new,
             why: &|| vec!["limit gold: 41 of 200 left".to_owned()],
         });
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What may be kept of a request target and a host: no secret of the query, no control character, bounded length.
+//! What may be kept of a request target, a host and header fields: no secret of the query, no control character, bounded length.
 //!
 //! Everything that leaves `observe` as text from the network went through here. It errs to the safe side: a name that
 //! only looks like a secret hides its value too.
@@ -7,6 +7,9 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
+use weirgate_store::wire::FieldLine;
+
+use crate::exchange::{Field, Fields};
 
 /// Bytes of a target or host that are kept; the rest is named by an ellipsis.
 pub(super) const TEXT_BYTES_MAX: usize = 2_048;
@@ -14,9 +17,14 @@ pub(super) const TEXT_BYTES_MAX: usize = 2_048;
 /// What the value of a sensitive parameter is replaced by.
 pub(super) const HIDDEN: &str = "***";
 
-/// A query parameter whose name contains one of these carries a secret.
-const SENSITIVE: [&str; 13] =
-    ["key", "token", "secret", "passw", "pwd", "auth", "sig", "cred", "session", "sid", "jwt", "code", "nonce"];
+/// Header fields of a request that are kept of a failure, and bytes of each.
+const FIELDS_MAX: usize = 64;
+const FIELD_BYTES_MAX: usize = 256;
+
+/// A query parameter or header field whose name contains one of these carries a secret.
+const SENSITIVE: [&str; 14] = [
+    "cookie", "key", "token", "secret", "passw", "pwd", "auth", "sig", "cred", "session", "sid", "jwt", "code", "nonce",
+];
 
 /// The path and query with the secrets of the query hidden.
 pub(super) fn target(target: &[u8]) -> String {
@@ -31,7 +39,7 @@ pub(super) fn target(target: &[u8]) -> String {
         out.push(separator);
         separator = '&';
         match pair.split_once('=') {
-            Some((name, _)) if is_sensitive(name) => {
+            Some((name, _)) if is_sensitive(name.as_bytes()) => {
                 out.push_str(name);
                 out.push('=');
                 out.push_str(HIDDEN);
@@ -64,14 +72,35 @@ fn plain_str(text: &str) -> String {
 }
 
 /// Characters that reorder what a terminal shows after them.
-fn is_bidirectional(c: char) -> bool {
+pub(super) fn is_bidirectional(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn is_sensitive(name: &str) -> bool {
-    let decoded: Cow<'_, [u8]> = percent_decode(name.as_bytes()).into();
-    let name = String::from_utf8_lossy(&decoded).to_ascii_lowercase();
-    SENSITIVE.iter().any(|word| name.contains(word))
+/// Whether the value of a parameter or header field of that name is a secret.
+pub(super) fn is_sensitive(name: &[u8]) -> bool {
+    if name.contains(&b'%') {
+        let decoded: Cow<'_, [u8]> = percent_decode(name).into();
+        return holds_secret_word(&decoded);
+    }
+    holds_secret_word(name)
+}
+
+fn holds_secret_word(name: &[u8]) -> bool {
+    let contains = |word: &&str| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
+    SENSITIVE.iter().any(|word| contains(word))
+}
+
+/// The header fields of a request for a story that is kept: bounded in number and length, secrets hidden.
+pub(super) fn fields(fields: &Fields) -> Vec<FieldLine> {
+    let shown = |field: Field<'_>| FieldLine {
+        name: plain(field.name),
+        value: if is_sensitive(field.name) {
+            HIDDEN.to_owned()
+        } else {
+            plain(field.value.get(..FIELD_BYTES_MAX).unwrap_or(field.value))
+        },
+    };
+    fields.iter().take(FIELDS_MAX).map(shown).collect()
 }
 
 #[cfg(test)]

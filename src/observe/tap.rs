@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
+use weirgate_store::model::StatusRange;
 use weirgate_store::wire::ExchangeRecord;
 
 /// Most watchers at a time.
@@ -24,6 +25,12 @@ pub(super) const RECORDS_PER_SECOND: u64 = 2_000;
 
 /// Failures that are kept for those who come later.
 pub(super) const FAILURES_MAX: usize = 200;
+
+/// Failures that wait to be written to the store, which takes them once a second.
+const UNKEPT_MAX: usize = FAILURES_MAX;
+
+/// Exchanges of any outcome that are remembered, so that `why` can tell of what has just happened.
+pub(super) const RECENT_MAX: usize = 1_000;
 
 /// What an exchange is matched by, without making a record of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,38 +58,6 @@ impl Filter {
             && named(&self.route, facts.route)
             && named(&self.upstream, facts.upstream)
             && named(&self.consumer, facts.consumer)
-    }
-}
-
-/// Statuses from one to another, both included: `404`, `5xx`, `400-499`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StatusRange {
-    pub first: u16,
-    pub last: u16,
-}
-
-impl StatusRange {
-    fn contains(self, status: u16) -> bool {
-        (self.first..=self.last).contains(&status)
-    }
-}
-
-impl std::str::FromStr for StatusRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("\"{text}\" is not a status: write 404, 5xx or 400-499");
-        let number = |part: &str| part.parse::<u16>().ok().filter(|n| (100..=599).contains(n));
-        if let Some(class) = text.to_ascii_lowercase().strip_suffix("xx") {
-            let class: u16 = class.parse().ok().filter(|n| (1..=5).contains(n)).ok_or_else(bad)?;
-            return Ok(Self { first: class * 100, last: class * 100 + 99 });
-        }
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last) = (number(first).ok_or_else(bad)?, number(last).ok_or_else(bad)?);
-        if first > last {
-            return Err(bad());
-        }
-        Ok(Self { first, last })
     }
 }
 
@@ -124,6 +99,16 @@ pub struct Tap {
     watchers: ArcSwap<Vec<Arc<Watcher>>>,
     dropped: AtomicU64,
     failures: Mutex<VecDeque<Arc<ExchangeRecord>>>,
+    unkept: Mutex<VecDeque<Arc<ExchangeRecord>>>,
+    recent: Mutex<VecDeque<Arc<ExchangeRecord>>>,
+}
+
+fn push(list: &Mutex<VecDeque<Arc<ExchangeRecord>>>, record: Arc<ExchangeRecord>, most: usize) {
+    let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
+    if list.len() >= most {
+        list.pop_front();
+    }
+    list.push_back(record);
 }
 
 impl Tap {
@@ -169,11 +154,26 @@ impl Tap {
 
     /// Keeps a failure; the oldest makes room.
     pub fn keep_failure(&self, record: Arc<ExchangeRecord>) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= FAILURES_MAX {
-            failures.pop_front();
-        }
-        failures.push_back(record);
+        push(&self.unkept, Arc::clone(&record), UNKEPT_MAX);
+        push(&self.failures, record, FAILURES_MAX);
+    }
+
+    /// Failures that the store does not have yet, oldest first.
+    pub fn take_unkept(&self) -> Vec<Arc<ExchangeRecord>> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// Remembers an exchange for a while; the oldest makes room.
+    pub fn remember(&self, record: Arc<ExchangeRecord>) {
+        push(&self.recent, record, RECENT_MAX);
+    }
+
+    /// The exchange with that request id, if it is still remembered.
+    pub fn find(&self, id: &str) -> Option<Arc<ExchangeRecord>> {
+        [&self.failures, &self.recent].into_iter().find_map(|list| {
+            let list = list.lock().unwrap_or_else(PoisonError::into_inner);
+            list.iter().rev().find(|record| record.id == id).cloned()
+        })
     }
 
     /// The last failures, newest first.
@@ -225,7 +225,7 @@ impl Drop for Watch {
 
 #[cfg(test)]
 mod tests {
-    use super::{FAILURES_MAX, Facts, Filter, QUEUE_MAX, StatusRange, Tap, WATCHERS_MAX};
+    use super::{FAILURES_MAX, Facts, Filter, QUEUE_MAX, Tap, WATCHERS_MAX};
     use std::cell::Cell;
     use std::sync::Arc;
     use weirgate_store::wire::ExchangeRecord;
@@ -293,23 +293,5 @@ mod tests {
         let kept = tap.failures();
         assert_eq!(kept.len(), FAILURES_MAX);
         assert_eq!(kept.first().map(|r| r.status), Some(202), "newest first");
-    }
-
-    #[test]
-    fn status_ranges() {
-        let rows = [
-            ("404", Some((404, 404))),
-            ("5xx", Some((500, 599))),
-            ("4XX", Some((400, 499))),
-            ("400-418", Some((400, 418))),
-            ("9xx", None),
-            ("418-400", None),
-            ("", None),
-            ("20", None),
-        ];
-        for (text, want) in rows {
-            let want = want.map(|(first, last)| StatusRange { first, last });
-            assert_eq!(text.parse::<StatusRange>().ok(), want, "row {text:?}");
-        }
     }
 }
