@@ -11,6 +11,8 @@ mod health;
 
 mod listener;
 
+mod log;
+
 mod policy;
 
 mod route;
@@ -33,6 +35,7 @@ use super::Snapshot;
 use super::problems::Problems;
 use super::snapshot::Upstream;
 use crate::observe::Meters;
+use crate::observe::log::queue::Queue;
 use crate::route::canary::Plan;
 use crate::upstream::discovery::Found;
 use crate::upstream::health::State;
@@ -55,6 +58,8 @@ pub struct Given<'a> {
     pub learned: &'a dyn Fn(&str) -> Vec<Entry>,
     /// The share that the canary of a route had reached before the process started, if it is still the same one.
     pub canary: &'a dyn Fn(&str, &Plan) -> Option<u16>,
+    /// The way to the writer of a log.
+    pub queue: &'a dyn Fn(&str) -> Option<Arc<Queue>>,
 }
 
 /// Compiles `model`, or says everything that is wrong with it.
@@ -66,6 +71,7 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
     let named = policy::named(model, given, &mut problems);
     let limits = policy::limits(&named);
     let routes = route::routes(model, &indices, &named, given, &mut problems);
+    let logs = log::logs(model, given, &mut problems);
     let table = route::table(model, &mut problems);
     problems.into_result(()).and_then(|()| {
         let table = table.ok_or_else(Vec::new)?;
@@ -77,6 +83,8 @@ pub fn compile(model: &Model, revision: u64, given: &Given<'_>) -> Result<Snapsh
             upstreams,
             certificates: certificates.into(),
             limits: limits.into(),
+            is_traced: logs.iter().any(|log| log.traces()),
+            logs: logs.into(),
         })
     })
 }

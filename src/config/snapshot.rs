@@ -14,6 +14,7 @@ use super::Lead;
 use super::membership::Membership;
 use crate::balance::Balancer;
 use crate::observe::Meter;
+use crate::observe::log::Log;
 use crate::policy::{Policy, RateLimit};
 use crate::protocol::client::ClientTimeouts;
 use crate::protocol::http1::HeadLimits;
@@ -41,6 +42,10 @@ pub struct Snapshot {
     pub certificates: Arc<HashMap<Arc<str>, Arc<ServedCertificate>>>,
     /// The limits of named policies, whose counters the next snapshot takes over.
     pub limits: Arc<HashMap<Arc<str>, RateLimit>>,
+    /// Where finished exchanges are written.
+    pub logs: Arc<[Arc<Log>]>,
+    /// Whether one of them takes spans, so that endpoints are told of the trace.
+    pub is_traced: bool,
 }
 
 /// An address on which connections arrive.
@@ -193,6 +198,8 @@ impl Snapshot {
             upstreams: Vec::new(),
             certificates: Arc::default(),
             limits: Arc::default(),
+            logs: Arc::default(),
+            is_traced: false,
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn shown(kind: Kind, mut object: Value) -> Value {
                 *key = ELLIPSIS.to_string();
             }
         }
-        Kind::Listener | Kind::Upstream | Kind::Policy | Kind::Route => {}
+        Kind::Listener | Kind::Upstream | Kind::Policy | Kind::Route | Kind::Log => {}
     }
     object
 }

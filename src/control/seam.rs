@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use weirgate_store::engine::CanaryRecord;
+use weirgate_store::engine::{CanaryRecord, Store, StoreError, UsageStep};
 use weirgate_store::model::{Endpoint, Model, Name};
 use weirgate_store::wire::{
     CanaryStatus, CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest,
-    ListenerStatus, Problem, UpstreamStatus,
+    ListenerStatus, LogStatus, Problem, UpstreamStatus, UsagePoint,
 };
 
 /// A future of a trait method.
@@ -25,6 +25,7 @@ pub struct Vitals {
     pub listeners: Vec<ListenerStatus>,
     pub upstreams: Vec<UpstreamStatus>,
     pub canaries: Vec<CanaryStatus>,
+    pub logs: Vec<LogStatus>,
     pub connections: u64,
     pub connections_max: u64,
     pub workers: u32,
@@ -71,6 +72,16 @@ pub enum NotRegistered {
     /// The upstream does not exist, or takes no registrations.
     NoLease,
     TooMany,
+}
+
+/// Which usage is asked for.
+#[derive(Clone, Debug)]
+pub struct UsageAsked {
+    pub step: UsageStep,
+    /// Seconds since 1970 UTC, the second one excluded.
+    pub from_s: u64,
+    pub to_s: u64,
+    pub consumer: Option<String>,
 }
 
 /// The running gateway.
@@ -138,6 +149,12 @@ pub trait Appliance: Send + Sync {
     /// # Errors
     /// A sentence about what cannot be understood of the request.
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String>;
+
+    /// What consumers used and the store does not have yet is part of the answer.
+    ///
+    /// # Errors
+    /// What the store says.
+    fn usage(&self, store: &Store, asked: UsageAsked) -> Later<'_, Result<Vec<UsagePoint>, StoreError>>;
 
     /// Makes issued and revoked keys count from now on.
     fn change_keys(&self, change: KeyChange) -> Later<'_, ()>;

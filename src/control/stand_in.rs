@@ -4,14 +4,16 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use weirgate_store::engine::CanaryRecord;
+use weirgate_store::engine::{CanaryRecord, Store, StoreError, UsageBucket};
 use weirgate_store::model::{Endpoint, Kind, Model};
 use weirgate_store::wire::{
     CanaryVerb, ConnectionInfo, Effects, EndpointHealth, EndpointOverride, EndpointStatus, ExplainReply,
-    ExplainRequest, Problem, ProblemCode,
+    ExplainRequest, Problem, ProblemCode, UsagePoint,
 };
 
-use super::seam::{Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, Vitals};
+use super::seam::{
+    Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, UsageAsked, Vitals,
+};
 
 /// A listener of this name cannot be bound.
 pub(super) const TAKEN: &str = "taken";
@@ -143,6 +145,16 @@ impl Appliance for Gateway {
         }
         let verdict = format!("{} {} goes nowhere", request.method, request.url);
         Ok(ExplainReply { revision: 1, steps: Vec::new(), verdict, status: Some(404), route: None, upstream: None })
+    }
+
+    fn usage(&self, store: &Store, asked: UsageAsked) -> Later<'_, Result<Vec<UsagePoint>, StoreError>> {
+        let store = store.clone();
+        Box::pin(async move {
+            let UsageAsked { step, from_s, to_s, consumer } = asked;
+            let buckets = store.usage(step, from_s, to_s, consumer).await?;
+            let point = |bucket: UsageBucket| UsagePoint { start_ms: 0, rows: bucket.rows };
+            Ok(buckets.into_iter().map(point).collect())
+        })
     }
 
     fn change_keys(&self, change: KeyChange) -> Later<'_, ()> {

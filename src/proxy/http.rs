@@ -42,6 +42,9 @@ where
     if let Some(reply) = policies::check(journey).await? {
         return Ok(Reply::of_policy(reply));
     }
+    if journey.snapshot.is_traced {
+        journey.continue_trace();
+    }
     let forwarded = forward::forward(journey, framing, body).await?;
     Ok(clean(journey, forwarded))
 }

@@ -16,12 +16,16 @@ use super::worker::{LocalSnapshot, Worker};
 use crate::balance::Choice;
 use crate::clock;
 use crate::config::snapshot::{Route, Turn, Upstream};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Trace};
 use crate::fault::Fault;
 use crate::observe::{Finished, Part, Stage, Timings};
 use crate::policy::{Identity, Notes, note};
 use crate::upstream::endpoint::InFlight;
 use crate::upstream::retry::Refusal;
+use weirgate_store::wire::TryRecord;
+
+/// The field that names a trace and a place in it (W3C Trace Context section 3.2).
+const TRACEPARENT: &[u8] = b"traceparent";
 
 /// An attempt at an endpoint.
 #[derive(Debug)]
@@ -31,6 +35,9 @@ pub struct Attempt {
     pub fault: Option<Fault>,
     /// What else is to be told of it.
     pub note: Option<&'static str>,
+    pub began: Instant,
+    /// When it failed; one that was answered ended with the head of its reply.
+    pub ended: Option<Instant>,
 }
 
 /// An exchange with everything that is known of it.
@@ -54,6 +61,8 @@ pub struct Journey {
     pub refusal: Option<Refusal>,
     timings: Cell<Timings>,
     pub fault: Option<Fault>,
+    /// Its place in a trace, where one is kept.
+    pub trace: Option<Trace>,
     /// What the client was answered; 0 until then.
     pub status: u16,
     pub bytes_in: u64,
@@ -99,6 +108,7 @@ impl Journey {
             refusal: None,
             timings: Cell::default(),
             fault: None,
+            trace: None,
             status: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -142,6 +152,15 @@ impl Journey {
         self.timings.set(timings);
     }
 
+    /// Takes up the trace of the client, or begins one, and tells the endpoint.
+    #[cold]
+    pub fn continue_trace(&mut self) {
+        let fields = &mut self.x.request.fields;
+        let trace = Trace::of(self.x.id.0, fields.named(TRACEPARENT).next());
+        fields.set_named(TRACEPARENT, &trace.traceparent());
+        self.trace = Some(trace);
+    }
+
     /// The client has not got, or not got all of, an answer.
     pub fn cut(&mut self, fault: Fault) {
         super::forward::cut(self, &fault);
@@ -173,6 +192,25 @@ impl Journey {
         lines
     }
 
+    fn tries(&self) -> Vec<TryRecord> {
+        let Some(upstream) = self.upstream() else { return Vec::new() };
+        let micros = |from: Instant, to: Instant| {
+            u64::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u64::MAX)
+        };
+        let record = |(at, attempt): (usize, &Attempt)| {
+            let is_last = at + 1 == self.attempts.len();
+            let fault = attempt.fault.as_ref().or(self.fault.as_ref().filter(|_| is_last));
+            let ended = attempt.ended.or(self.replied.filter(|_| is_last));
+            TryRecord {
+                endpoint: upstream.endpoints.get(attempt.choice.index).map_or("?", |e| &*e.name).to_owned(),
+                began_us: micros(self.x.arrived, attempt.began),
+                micros: ended.map(|ended| micros(attempt.began, ended)),
+                fault: fault.map(ToString::to_string),
+            }
+        };
+        self.attempts.iter().enumerate().map(record).collect()
+    }
+
     fn record(&mut self) {
         let now = clock::now();
         if let Some(replied) = self.replied {
@@ -202,10 +240,14 @@ impl Journey {
         });
         let micros = u64::try_from(now.saturating_duration_since(x.arrived).as_micros()).unwrap_or(u64::MAX);
         self.worker.recorder.record(&Finished {
-            id: &x.id,
-            client: &x.client_ip,
+            id: x.id,
+            trace: self.trace,
+            second: clock::since_start_ns_at(now) / 1_000_000_000,
+            client: x.client_ip,
             listener: &x.client.listener,
             protocol: x.request.protocol.name(),
+            scheme: x.client.scheme.name(),
+            fields: Some(&x.request.fields),
             method: x.request.method.as_str().as_bytes(),
             host: x.request.host(),
             target: &target,
@@ -221,6 +263,9 @@ impl Journey {
             side,
             attempts: x.attempts,
             fault: self.fault.as_ref(),
+            version: "",
+            logs: &self.snapshot.logs,
+            tries: &|| self.tries(),
             why: &|| self.why(),
         });
         self.worker.recorder.total().leave(self.worker.index);

@@ -154,7 +154,7 @@ impl Passage {
         self.met_full = met_full.get();
         let choice: Choice = choice.ok_or_else(|| self.nobody(upstream))?;
         let endpoint = upstream.endpoints.get(choice.index).ok_or(Fault::Internal("picked past the end"))?;
-        self.attempts.push(Attempt { choice, fault: None, note: None });
+        self.attempts.push(Attempt { choice, fault: None, note: None, began: clock::now(), ended: None });
         self.in_flight = Some(endpoint.live.begin_unread());
         *self.presence.endpoint.borrow_mut() = Some((Arc::clone(&upstream.name), Arc::clone(&endpoint.name)));
         Ok(Arc::clone(endpoint))
@@ -225,13 +225,18 @@ impl Passage {
             let name = &*upstream.endpoints.get(attempt.choice.index)?.name;
             Some(Part { name, meter: upstream.endpoint_meters.get(attempt.choice.index)? })
         });
-        let micros = clock::now().saturating_duration_since(self.arrived).as_micros();
+        let now = clock::now();
+        let micros = now.saturating_duration_since(self.arrived).as_micros();
         let presence = &self.presence;
         self.worker.recorder.record(&Finished {
-            id: &self.id,
-            client: &presence.client.get().ip().to_canonical(),
+            id: self.id,
+            trace: None,
+            second: clock::since_start_ns_at(now) / 1_000_000_000,
+            client: presence.client.get().ip().to_canonical(),
             listener: &self.listener.name,
             protocol: presence.protocol.get(),
+            scheme: "",
+            fields: None,
             method: b"",
             host: self.server_name.as_deref().unwrap_or_default().as_bytes(),
             target: b"",
@@ -247,6 +252,9 @@ impl Passage {
             side: None,
             attempts: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX),
             fault: self.fault.as_ref(),
+            version: "",
+            logs: &self.worker.snapshot().logs,
+            tries: &Vec::new,
             why: &|| self.why(),
         });
         self.worker.recorder.total().leave(self.worker.index);

@@ -8,6 +8,7 @@ use super::worker::LocalSnapshot;
 use crate::clock;
 use crate::config::snapshot::Route;
 use crate::fault::Fault;
+use crate::observe::Stage;
 use crate::policy::wait::WAIT_MAX;
 use crate::policy::{self, Answer, Reply, Steps, Verdict, Waiting};
 
@@ -51,8 +52,16 @@ fn begin(journey: &mut Journey) -> Result<Begun, Fault> {
     })
 }
 
-/// The rest of the way, with every wait on it.
+/// The rest of the way, and how long it took: only where somebody is asked is that more than reading the clock costs.
 async fn ask(journey: &mut Journey, asked: Asked) -> Result<Option<Reply>, Fault> {
+    let began = clock::now();
+    let outcome = ask_on(journey, asked).await;
+    journey.time(Stage::Policies, began, clock::now());
+    outcome
+}
+
+/// Every wait, one after the other.
+async fn ask_on(journey: &mut Journey, asked: Asked) -> Result<Option<Reply>, Fault> {
     let Asked { mut steps, mut waiting, snapshot } = asked;
     let route = journey.route.and_then(|index| snapshot.routes.get(index as usize)).ok_or(NO_ROUTE)?;
     loop {

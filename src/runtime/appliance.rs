@@ -29,6 +29,8 @@ pub use self::prepare::Ready;
 use super::canary::{self, Canaries};
 use super::checker::{Checker, Restored as Known, Tellings};
 use super::discovery::{self, Discovered, Finder};
+use super::logs::Writers;
+use super::usage::Roller;
 use super::workers::Workers;
 use crate::clock;
 use crate::config::consumers::{Consumers, Directory, Issued, Restored};
@@ -93,6 +95,10 @@ pub struct Gateway {
     /// What sticky sessions are sealed and remembered with.
     sticky_secret: [u8; 32],
     pub canaries: Arc<Canaries>,
+    /// The writers of logs.
+    pub writers: Writers,
+    /// What consumers used.
+    pub usage: Arc<Roller>,
     /// Since when an endpoint is as it is that no check has told anything about yet.
     started_ms: i64,
 }
@@ -161,6 +167,8 @@ impl Gateway {
             turn: Mutex::new(()),
             sticky_secret: remembered.key_secret,
             canaries,
+            writers: Writers::default(),
+            usage: Arc::default(),
             started_ms: clock::wall_ms(),
         });
         tokio::spawn(Finder::new(Arc::downgrade(&gateway), resolver).run(looked_at));

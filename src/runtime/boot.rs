@@ -19,7 +19,7 @@ use weirgate_store::{files, parse, text};
 
 use super::appliance::{Gateway, Remembered};
 use super::checker::Kept;
-use super::{discovery, memory};
+use super::{discovery, memory, usage};
 use crate::config::consumers::{Issued, Restored};
 use crate::control::Control;
 use crate::control::socket::ControlSocket;
@@ -68,7 +68,9 @@ impl Daemon {
             tokio::spawn(memory::keep_health(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_found(Arc::clone(&gateway), store.clone())),
             tokio::spawn(memory::keep_canaries(Arc::clone(&gateway), store.clone())),
-            tokio::spawn(memory::keep_learned(Arc::clone(&gateway), store)),
+            tokio::spawn(memory::keep_learned(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(memory::keep_failures(Arc::clone(&gateway), store.clone())),
+            tokio::spawn(usage::run(Arc::clone(&gateway.usage), Arc::clone(gateway.observer()), store)),
         ];
         Ok(Self { gateway, control, serving, keeping })
     }
@@ -129,6 +131,12 @@ impl Daemon {
         let store = self.control.store.clone();
         memory::keep_now(&self.gateway, &store).await;
         memory::keep_traffic_now(&self.gateway, &store).await;
+        memory::keep_failures_now(&self.gateway, &store).await;
+        usage::keep_now(&self.gateway.usage, self.gateway.observer(), &store).await;
+        let gateway = Arc::clone(&self.gateway);
+        if tokio::task::spawn_blocking(move || gateway.writers.close()).await.is_err() {
+            tracing::error!("the logs did not close");
+        }
         match self.serving.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the control socket failed"),

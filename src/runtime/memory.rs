@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weirgate_store::engine::{AuditEntry, CanaryRecord, LearnedRecord, Store};
+use weirgate_store::wire::ExchangeRecord;
 
 use super::appliance::{Gateway, Traffic};
 use super::canary::ITSELF;
@@ -137,6 +138,26 @@ async fn put_canaries(store: &Store, before: &[CanaryRecord], now: &[CanaryRecor
         if let Err(error) = store.delete_canary(&gone.route).await {
             tracing::error!(route = gone.route, "a canary that is gone cannot be forgotten: {error}");
         }
+    }
+}
+
+/// Keeps the last failed exchanges, for ever.
+pub(super) async fn keep_failures(gateway: Arc<Gateway>, store: Store) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        keep_failures_now(&gateway, &store).await;
+    }
+}
+
+/// Writes the failures that the store does not have yet.
+pub(super) async fn keep_failures_now(gateway: &Gateway, store: &Store) {
+    let failed = gateway.observer().tap.take_unkept();
+    if failed.is_empty() {
+        return;
+    }
+    let records = failed.iter().map(|record| ExchangeRecord::clone(record)).collect();
+    if let Err(error) = store.append_failures(records).await {
+        tracing::error!("failed exchanges cannot be kept: {error}");
     }
 }
 

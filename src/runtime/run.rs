@@ -41,6 +41,7 @@ async fn live(options: &RunOptions, sockets: Adopted) -> anyhow::Result<()> {
     // Before anything that takes time, so that an early signal is not a kill.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let places = Places { state: options.state.clone(), socket: options.socket.clone(), resolver: options.resolver };
     let workers = options.workers.unwrap_or_else(default_workers);
     let daemon = Daemon::start(&places, workers, sockets).await?;
@@ -54,9 +55,15 @@ async fn live(options: &RunOptions, sockets: Adopted) -> anyhow::Result<()> {
     systemd::ready("serving");
     tokio::spawn(systemd::watchdog());
     tracing::info!(workers, socket = %places.socket.display(), "weirgate {} serves", env!("CARGO_PKG_VERSION"));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                tracing::info!("opening the files of logs again");
+                daemon.gateway.writers.reopen();
+            }
+        }
     }
     tracing::info!(limit = %options.drain_limit, "stopping: no new connections, requests in flight finish");
     systemd::stopping();

@@ -14,6 +14,7 @@ use weirgate_store::wire::ConnectionInfo;
 
 use crate::listener::accept::accept;
 use crate::listener::socket::Sockets;
+use crate::observe::log::outbox;
 use crate::proxy::census::{Census, Wanted};
 use crate::proxy::worker::{Shared, Worker};
 use crate::proxy::{connection, udp, warm};
@@ -151,6 +152,7 @@ async fn live(index: usize, shared: Arc<Shared>, mut queue: mpsc::Receiver<Comma
     tokio::task::spawn_local(worker.deadlines.clone().drive());
     tokio::task::spawn_local(Rc::clone(&worker).prune_pools());
     tokio::task::spawn_local(warm::keep(Rc::clone(&worker)));
+    tokio::task::spawn_local(hand_over(Rc::clone(&worker)));
     let mut listeners: HashMap<Arc<str>, Rc<Notify>> = HashMap::new();
     while let Some(command) = queue.recv().await {
         match command {
@@ -175,6 +177,15 @@ async fn live(index: usize, shared: Arc<Shared>, mut queue: mpsc::Receiver<Comma
                 return drain(&worker, limit).await;
             }
         }
+    }
+}
+
+/// Hands over what the worker recorded, a moment after it began to collect, for ever.
+async fn hand_over(worker: Rc<Worker>) {
+    loop {
+        worker.recorder.filled().await;
+        tokio::time::sleep(outbox::WAIT).await;
+        worker.recorder.flush();
     }
 }
 

@@ -26,6 +26,7 @@ SCENARIOS = {
     "https": "TLS 1.3 to the endpoint, 64 connections, 1 KiB",
     "h2c": "HTTP/2 to the endpoint, 64 connections, 1 KiB",
     "keyed": f"API key ({KEYS:,} consumers) + rate limit, 64 connections, 1 KiB",
+    "logged": "access log as JSON to a file, 64 connections, 1 KiB (weirgate)",
     "body": "HTTP/1.1, 16 connections, 1 MiB",
     "idle": "memory per idle keep-alive connection",
     "routes": "100,000 routes against 10 (weirgate)",
@@ -127,7 +128,7 @@ class Bench:
 
     def load(self, scenario, daemon, seconds):
         plain, tls = f"http://127.0.0.1:{daemon.port}", f"https://127.0.0.1:{daemon.tls_port}"
-        if scenario in ("h1", "https", "h2c"):
+        if scenario in ("h1", "https", "h2c", "logged"):
             return self.wrk(f"{plain}/1k", seconds)
         if scenario == "tls":
             return self.wrk(f"{tls}/1k", seconds)
@@ -203,6 +204,19 @@ class Bench:
             self.origin_port = http_port
             server.stdin.close()
             server.wait()
+
+    def logged(self, scenario):
+        if "weirgate" not in self.options.only:
+            return
+        variants = {"no log": "plain", "JSON log": "logged"}
+        daemons = {label: Daemon("weirgate", variant, self) for label, variant in variants.items()}
+        medians = self.interleave(scenario, daemons)
+        for label, (cpu, rate, used) in medians.items():
+            self.add(f"logged: {label}", "weirgate", cpu, "µs", f"{rate:,.0f} requests/s, {used:.0%} of the core")
+        if len(medians) == 2:
+            plain, logged = (cpu for cpu, _, _ in medians.values())
+            self.notes.append(f"a JSON line for each request costs {logged / plain:.2f} of plain proxying")
+        self.stop(daemons)
 
     def routes(self, scenario):
         if "weirgate" not in self.options.only:
@@ -306,7 +320,7 @@ class Bench:
     def run(self):
         for scenario in self.options.scenarios:
             print(f"{scenario}: {SCENARIOS[scenario]}", flush=True)
-            {"idle": self.idle, "routes": self.routes, "paced": self.paced, "tcp": self.passing, "checks": self.checks,
+            {"idle": self.idle, "logged": self.logged, "routes": self.routes, "paced": self.paced, "tcp": self.passing, "checks": self.checks,
              "udp": self.passing}.get(scenario, self.throughput)(scenario)
 
     def table(self):

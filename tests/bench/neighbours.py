@@ -231,6 +231,8 @@ endpoints = [{endpoints}]
 health = {{ {check}, interval = "2s" }}
 
 """ for n in range(UPSTREAMS))
+    if variant == "logged":
+        listeners += f'[logs.access]\nto = {{ file = {{ path = "{b.dir}/access.log" }} }}\n\n'
     if variant == "keyed":
         consumers = "".join(f'[consumers.c{n}]\napi_keys = [{{ secret = "{key(n)}" }}]\n' for n in range(KEYS))
         return f"""{listeners}[policies.key]

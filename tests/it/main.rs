@@ -37,6 +37,8 @@ mod http2;
 
 mod limit;
 
+mod log;
+
 mod passthrough;
 
 mod proxy_protocol;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The control API: every operation in one list, and the router made from it.
 //!
-//! `objects`, `canary`, `connections`, `edits`, `keys`, `state`, `endpoints` and `events` hold the handlers by subject;
+//! `objects`, `canary`, `connections`, `record`, `edits`, `keys`, `state`, `endpoints` and `events` hold the handlers by subject;
 //! `operation` guards each; `openapi` describes the same list. Whatever goes wrong, also in a path or a body, is answered
 //! as problem JSON.
 
@@ -27,6 +27,8 @@ mod objects;
 mod openapi;
 
 mod operation;
+
+mod record;
 
 mod state;
 
@@ -55,6 +57,7 @@ fn operations() -> Vec<Operation> {
     all.extend(keys::operations());
     all.extend(edits::operations());
     all.extend(events::operations());
+    all.extend(record::operations());
     all.push(openapi::operation());
     all
 }

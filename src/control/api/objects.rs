@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The six collections: list, show, put, patch, delete. Each write is a change of one edit.
+//! The seven collections: list, show, put, patch, delete. Each write is a change of one edit.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::routing::{delete, get, patch, put};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use weirgate_store::model::{Certificate, Consumer, Kind, Listener, Policy, Route, Upstream};
+use weirgate_store::model::{Certificate, Consumer, Kind, Listener, Log, Policy, Route, Upstream};
 use weirgate_store::wire::{Applied, ChangeRequest, Checked, Edit, ListedObject, ObjectList};
 
 use super::extract::{Asked, Asker, Document, Named};
@@ -45,6 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
             Kind::Policy => all.extend(collection::<Policy>(kind)),
             Kind::Route => all.extend(collection::<Route>(kind)),
             Kind::Consumer => all.extend(collection::<Consumer>(kind)),
+            Kind::Log => all.extend(collection::<Log>(kind)),
         }
     }
     all

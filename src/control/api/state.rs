@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What runs now: status, metrics, failures, the audit, explain.
+//! What runs now: status, metrics, the audit, explain.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::Serialize;
 use weirgate_store::engine::AuditEntry;
-use weirgate_store::wire::{ExchangeRecord, ExplainReply, ExplainRequest, HealthEvent, StatusReply, StoreHealth};
+use weirgate_store::wire::{ExplainReply, ExplainRequest, HealthEvent, StatusReply, StoreHealth};
 
 use super::extract::{Asker, Document, Named};
 use super::operation::Operation;
@@ -29,8 +29,6 @@ pub(super) fn operations() -> Vec<Operation> {
             .gives::<StatusReply>(),
         Operation::look(Method::GET, "/v1/metrics", "Every number as OpenMetrics", get(scrape))
             .gives_text(metrics::CONTENT_TYPE),
-        Operation::look(Method::GET, "/v1/failures", "The last failed exchanges, newest first", get(failures))
-            .gives::<Vec<ExchangeRecord>>(),
         Operation::look(Method::GET, "/v1/audit", "What was changed outside revisions, newest first", get(audit))
             .gives::<Vec<AuditLine>>(),
         Operation::look(
@@ -62,6 +60,7 @@ async fn status(State(control): State<Arc<Control>>, asker: Asker) -> Json<Statu
         listeners: vitals.listeners,
         upstreams: vitals.upstreams,
         canaries: vitals.canaries,
+        logs: vitals.logs,
         role: asker.caller.role.map_or("none", |role| role.name()).to_owned(),
         draining: vitals.draining,
     })
@@ -76,13 +75,9 @@ async fn scrape(State(control): State<Arc<Control>>) -> impl IntoResponse {
         store_ok: store.health == StoreHealth::Ok,
         connections: vitals.connections,
         upstreams: &vitals.upstreams,
+        logs: &vitals.logs,
     };
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&control.observer, &scrape))
-}
-
-async fn failures(State(control): State<Arc<Control>>) -> Json<Vec<ExchangeRecord>> {
-    let failures = control.observer.tap.failures();
-    Json(failures.iter().map(|record| ExchangeRecord::clone(record)).collect())
 }
 
 /// One line of the audit.

@@ -88,8 +88,9 @@ where
             }
         };
         let endpoint = Arc::clone(admit::endpoint_of(upstream, choice)?);
-        journey.attempts.push(Attempt { choice, fault: None, note: None });
         journey.x.attempts += 1;
+        let began = journey.attempt_began();
+        journey.attempts.push(Attempt { choice, fault: None, note: None, began, ended: None });
         let fault = match hedge::attempt(journey, going, &endpoint, &mut attempts, &mut supply).await {
             Ok(forwarded) => match judge(journey, upstream, memory, &attempts, &endpoint, &supply, &forwarded) {
                 None => return Ok(forwarded),
@@ -145,6 +146,7 @@ fn note_failure(journey: &mut Journey, attempts: &mut Attempts, fault: Fault) {
             attempts.again = Some(last.choice);
         }
         last.fault = Some(fault);
+        last.ended = Some(clock::now());
     }
 }
 

@@ -171,7 +171,7 @@ async fn watched<B: RequestBody>(
             let result = Ok(forwarded);
             if let Some(Ran { choice, endpoint, in_flight, sent, .. }) = copied {
                 outcome::observe(&endpoint, Some(&in_flight), sent, outcome::Outcome::of(&result));
-                move_to_copy(journey, choice, in_flight, fault);
+                move_to_copy(journey, (choice, sent), in_flight, fault);
             }
             result
         }
@@ -311,10 +311,10 @@ impl<B: RequestBody> Race<'_, B> {
 
 /// Writes a copy that was of no use into the journey, before the attempt that decided.
 fn note_copy(journey: &mut Journey, attempts: &mut Attempts, copied: Option<Ran>, is_failed: bool) {
-    let Some(Ran { choice, fault, .. }) = copied else { return };
+    let Some(Ran { choice, fault, sent: began, .. }) = copied else { return };
     let note = if is_failed { "a copy, as the first was slow" } else { "a copy, as the first was slow; dropped" };
     let place = journey.attempts.len().saturating_sub(1);
-    journey.attempts.insert(place, Attempt { choice, fault, note: Some(note) });
+    journey.attempts.insert(place, Attempt { choice, fault, note: Some(note), began, ended: Some(clock::now()) });
     journey.x.attempts += 1;
     if is_failed {
         attempts.tried.push(choice.index);
@@ -322,12 +322,14 @@ fn note_copy(journey: &mut Journey, attempts: &mut Attempts, copied: Option<Ran>
 }
 
 /// The copy was answered: from here on the exchange is at its endpoint.
-fn move_to_copy(journey: &mut Journey, choice: Choice, in_flight: InFlight, fault: Option<Fault>) {
+fn move_to_copy(journey: &mut Journey, (choice, began): (Choice, Instant), in_flight: InFlight, fault: Option<Fault>) {
     if let Some(first) = journey.attempts.last_mut() {
         first.note = fault.is_none().then_some("dropped: a copy was answered before it");
         first.fault = fault;
+        first.ended = Some(clock::now());
     }
-    journey.attempts.push(Attempt { choice, fault: None, note: Some("a copy, as the first was slow; answered first") });
+    let note = Some("a copy, as the first was slow; answered first");
+    journey.attempts.push(Attempt { choice, fault: None, note, began, ended: None });
     journey.x.attempts += 1;
     journey.in_flight = Some(in_flight);
 }

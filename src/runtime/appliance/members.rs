@@ -75,6 +75,7 @@ impl Gateway {
             sticky_secret: &self.sticky_secret,
             learned: &learned,
             canary: &|_, _| None,
+            queue: &|_| None,
         };
         let Some(at) = next.upstreams.iter().position(|upstream| upstream.name == *name) else { return };
         let (Some(place), Some(upstream)) = (next.upstreams.get_mut(at), compile_upstream(model, name, &given)) else {

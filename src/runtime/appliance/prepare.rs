@@ -14,6 +14,7 @@ use crate::config::snapshot::{Snapshot, Upstream};
 use crate::listener::handover;
 use crate::listener::socket::{Ours, Reserved, Transport, bind_remedy, reserve};
 use crate::observe::Metered;
+use crate::runtime::logs;
 
 /// A model that is ready to run.
 #[expect(missing_debug_implementations, reason = "it holds the gateway")]
@@ -24,6 +25,7 @@ pub struct Ready {
     opened: Vec<(Arc<str>, Reserved)>,
     closed: Vec<Arc<str>>,
     effects: Effects,
+    logs: logs::Prepared,
 }
 
 impl Gateway {
@@ -37,6 +39,8 @@ impl Gateway {
             let state = self.state();
             (state.health.clone(), state.learned.clone())
         };
+        let logs = self.writers.prepare(&model);
+        let queue = |name: &str| logs.as_ref().ok().and_then(|logs| logs.queue(name));
         let given = Given {
             meters: &self.observer.meters,
             // Before the first model runs there is nothing to carry over but what the store remembers.
@@ -49,18 +53,19 @@ impl Gateway {
             learned: &|upstream| learned.get(upstream).cloned().unwrap_or_default(),
             canary: &|route, plan| self.canaries.reached(route, plan),
             found: &|upstream, source| self.discovered().found(upstream, source),
+            queue: &queue,
         };
         let compiled = compile(&model, revision, &given);
         let reserved = self.reserve(&model);
         // What is wrong with the model and what is wrong with the machine, in one answer.
-        let (snapshot, (opened, closed)) = match (compiled, reserved) {
-            (Ok(snapshot), Ok(reserved)) => (snapshot, reserved),
-            (compiled, reserved) => {
-                return Err([compiled.err(), reserved.err()].into_iter().flatten().flatten().collect());
+        let (snapshot, (opened, closed), logs) = match (compiled, reserved, logs) {
+            (Ok(snapshot), Ok(reserved), Ok(logs)) => (snapshot, reserved, logs),
+            (compiled, reserved, logs) => {
+                return Err([compiled.err(), reserved.err(), logs.err()].into_iter().flatten().flatten().collect());
             }
         };
         let effects = effects(&running, &snapshot, &opened, &closed);
-        Ok(Ready { gateway: Arc::clone(self), model, snapshot, opened, closed, effects })
+        Ok(Ready { gateway: Arc::clone(self), model, snapshot, opened, closed, effects, logs })
     }
 
     /// Binds what is new, all of it or nothing, and names what will be closed.
@@ -148,7 +153,8 @@ impl Ready {
 
     /// Runs it.
     pub async fn commit(self) {
-        let Self { gateway, model, snapshot, opened, closed, .. } = self;
+        let Self { gateway, model, snapshot, opened, closed, logs, .. } = self;
+        gateway.writers.adopt(logs);
         let snapshot = gateway.make_current(&model, snapshot);
         gateway.change_listeners(opened, &closed, &snapshot).await;
     }

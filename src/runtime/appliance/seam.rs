@@ -5,18 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use weirgate_store::engine::CanaryRecord;
+use weirgate_store::engine::{CanaryRecord, Store, StoreError};
 use weirgate_store::model::{Endpoint, Model};
 use weirgate_store::wire::{
     CanaryVerb, ConnectionInfo, Effects, EndpointOverride, EndpointStatus, ExplainReply, ExplainRequest, Problem,
+    UsagePoint,
 };
 
 use super::{Gateway, Ready};
 use crate::clock;
 use crate::config::consumers::Issued;
-use crate::control::seam::{Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, Vitals};
+use crate::control::seam::{
+    Appliance, DueOverride, KeyChange, Later, NotRegistered, Prepared, Registration, UsageAsked, Vitals,
+};
 use crate::proxy::census::Wanted;
 use crate::proxy::explain::explain;
+use crate::runtime::usage;
 
 impl Appliance for Gateway {
     fn prepare(
@@ -47,6 +51,7 @@ impl Appliance for Gateway {
             listeners,
             upstreams: self.upstreams(),
             canaries: self.canaries.statuses(),
+            logs: self.writers.statuses(),
             workers: u32::try_from(self.worker_count).unwrap_or(u32::MAX),
             draining: self.is_draining(),
         }
@@ -102,6 +107,14 @@ impl Appliance for Gateway {
 
     fn explain(&self, request: &ExplainRequest) -> Result<ExplainReply, String> {
         explain(&self.snapshot(), &self.shared.directory().credentials, request)
+    }
+
+    fn usage(&self, store: &Store, asked: UsageAsked) -> Later<'_, Result<Vec<UsagePoint>, StoreError>> {
+        let store = store.clone();
+        Box::pin(async move {
+            let UsageAsked { step, from_s, to_s, consumer } = asked;
+            usage::points(&self.usage, &store, step, (from_s, to_s), consumer.as_deref()).await
+        })
     }
 
     fn change_keys(&self, change: KeyChange) -> Later<'_, ()> {
