@@ -76,6 +76,11 @@ fn system(status: &StatusReply, found: &mut Vec<Attention>) {
         StoreHealth::Degraded => add(Level::Warn, "store", status.store.message.clone()),
         StoreHealth::Failed => add(Level::Bad, "store", status.store.message.clone()),
     }
+    for log in &status.logs {
+        if let Some(trouble) = &log.trouble {
+            add(Level::Warn, &format!("log {}", log.name), format!("cannot be written: {trouble}"));
+        }
+    }
     if status.draining {
         add(Level::Warn, "daemon", "shutting down: requests in flight finish, no new connections".to_owned());
     }

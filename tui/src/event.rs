@@ -101,6 +101,10 @@ pub enum Ask {
         route: String,
         verb: wire::CanaryVerb,
     },
+    /// What a consumer used in the last hour.
+    Usage {
+        consumer: String,
+    },
 }
 
 /// What came back.
@@ -121,4 +125,5 @@ pub enum Answer {
     Timeline(Vec<wire::HealthEvent>),
     /// The daemon took the verb; the status says what came of it.
     Canary,
+    Usage(wire::UsageReply),
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use weirgate_store::model::Kind;
 use weirgate_store::wire::{
     CanaryStatus, ConnectionInfo, EndpointStatus, Frame, HealthEvent, KeyInfo, LatencyHistogram, ListedObject, Rates,
-    RevisionList, StatusReply, UpstreamStatus,
+    RevisionList, StatusReply, UpstreamStatus, UsageReply,
 };
 
 /// Seconds of traffic kept for the charts; the widest terminal shows fewer.
@@ -82,6 +82,8 @@ pub struct Live {
     pub trends: BTreeMap<String, VecDeque<u64>>,
     /// The keys of one consumer: the one looked at last.
     pub keys: Option<(String, Vec<KeyInfo>)>,
+    /// What one consumer used: the one looked at last.
+    pub usage: Option<(String, UsageReply)>,
     pub log: VecDeque<LogLine>,
 }
 

@@ -126,6 +126,7 @@ pub(crate) fn status() -> StatusReply {
         connections_max: 50_000,
         listeners: listeners(),
         upstreams: upstreams(),
+        logs: Vec::new(),
         canaries: vec![CanaryStatus {
             route: "shop-web".into(),
             upstream: "shop-next".into(),
@@ -245,6 +246,7 @@ pub(crate) fn exchange(number: u64) -> ExchangeRecord {
             "policies: partner-key found alice; gold-limit has 41 of 200 left".into(),
             "balance least-request: 10.0.0.12:8080 (3 in flight) over 10.0.0.11:8080 (5 in flight)".into(),
         ],
+        ..ExchangeRecord::default()
     }
 }
 
@@ -332,10 +334,32 @@ pub(crate) fn objects(kind: Kind) -> ObjectList {
             "acme": { "groups": ["gold"], "urgency": 1, "api_keys": [{ "hash": "00", "prefix": "acme" }] },
             "alice": { "groups": ["gold", "staff"] },
         }),
+        Kind::Log => json!({
+            "access": { "to": { "file": { "path": "/var/log/weirgate/access.log" } }, "sample": "10%" },
+        }),
     };
     let objects = objects.as_object().unwrap().clone();
     let listed = objects.into_iter().map(|(name, object)| ListedObject { name, object });
     ObjectList { kind, revision: 212, objects: listed.collect() }
+}
+
+/// An hour of one consumer, busier from minute to minute, on two routes.
+pub(crate) fn usage(consumer: &str) -> UsageReply {
+    let row = |route: &str, requests: u64| UsageRow {
+        consumer: consumer.into(),
+        route: route.into(),
+        requests,
+        refused: requests / 10,
+        bytes_in: requests * 300,
+        bytes_out: requests * 2_000,
+        micros: requests * 4_000,
+        ..UsageRow::default()
+    };
+    let point = |minute: i64| UsagePoint {
+        start_ms: NOW - NOW % 60_000 - (59 - minute) * 60_000,
+        rows: vec![row("orders", minute.unsigned_abs() * 10), row("site", 5)],
+    };
+    UsageReply { step_s: 60, from_ms: NOW - 3_600_000, to_ms: NOW, points: (30..60).map(point).collect() }
 }
 
 /// Three clients of catalog, one of them for long, and one of shop.

@@ -18,6 +18,8 @@ mod drain;
 
 mod endpoint;
 
+mod exchange;
+
 mod file;
 
 mod history;
@@ -43,6 +45,8 @@ mod terminal;
 mod timeline;
 
 mod traffic;
+
+mod usage;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -98,6 +102,8 @@ async fn run(t: &mut Terminal<'_>, verb: &Verb) -> Result<(), Failure> {
         Verb::Policy(args) => object::run(t, Kind::Policy, args.verb.as_ref()).await,
         Verb::Route(args) => object::run(t, Kind::Route, args.verb.as_ref()).await,
         Verb::Consumer(args) => object::run(t, Kind::Consumer, args.verb.as_ref()).await,
+        Verb::Log(args) => object::run(t, Kind::Log, args.verb.as_ref()).await,
+        Verb::Record(verb) => exchange::run(t, verb).await,
         Verb::Endpoint(verb) => endpoint::run(t, verb).await,
         Verb::Connections(args) => connection::run(t, args).await,
         Verb::Canary(args) => canary::canary(t, args).await,

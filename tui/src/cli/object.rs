@@ -63,6 +63,7 @@ fn columns(kind: Kind) -> &'static [(&'static str, &'static str)] {
             ("POLICIES", "/policies"),
             ("UPSTREAM", "/upstream"),
         ],
+        Kind::Log => &[("TO", "/to"), ("FORMAT", "/format"), ("ONLY", "/only"), ("SAMPLE", "/sample")],
         Kind::Consumer => &[("GROUPS", "/groups"), ("KEYS IN FILE", "/api_keys")],
     }
 }

@@ -33,6 +33,16 @@ pub(crate) async fn status(t: &mut Terminal<'_>, only: Option<&str>) -> Result<(
     print_listeners(t, &status)?;
     t.blank()?;
     print_upstreams(t, &status)?;
+    for log in &status.logs {
+        let words = format!("  to {}, {} lines, {} dropped", log.to, log.written, log.dropped);
+        let trouble = log.trouble.as_ref().map(|trouble| Style::Bad.of(format!("  cannot be written: {trouble}")));
+        t.say(&[
+            Style::Dim.of("log "),
+            Style::Name.of(log.name.as_str()),
+            words.into(),
+            trouble.unwrap_or_else(|| "".into()),
+        ])?;
+    }
     if status.canaries.is_empty() {
         return Ok(());
     }

@@ -222,6 +222,10 @@ async fn answer(client: &Client, ask: &Ask) -> Result<Answer, ClientError> {
             client.send::<serde_json::Value, _>(post, &path, Some(&CanaryRequest { verb: *verb })).await?;
             Answer::Canary
         }
+        Ask::Usage { consumer } => {
+            let path = format!("/v1/usage?since=1h&step=60&consumer={}", segment(consumer));
+            Answer::Usage(client.get(&path).await?)
+        }
     })
 }
 

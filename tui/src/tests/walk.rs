@@ -65,7 +65,7 @@ fn random_news(dice: &mut Dice, now_ms: &mut i64) -> Event {
             Event::Tick { now_ms: *now_ms }
         }
         1 => {
-            let kind = Kind::ALL[usize::try_from(dice.roll(6)).unwrap()];
+            let kind = Kind::ALL[usize::try_from(dice.roll(7)).unwrap()];
             let mut list = sample::objects(kind);
             list.objects.retain(|_| dice.roll(3) > 0);
             Event::Answered { ask: Ask::List(kind), outcome: Ok(Answer::List(list)) }
@@ -96,6 +96,7 @@ fn random_answer(dice: &mut Dice, ask: Ask) -> Option<Event> {
         Ask::RevokeKey { .. } => Answer::Revoked,
         Ask::Connections { .. } => Answer::Connections(sample::connections()),
         Ask::Timeline { .. } => Answer::Timeline(sample::timeline()),
+        Ask::Usage { consumer } => Answer::Usage(sample::usage(consumer)),
         Ask::Kill { .. } => Answer::Killed,
         Ask::Canary { .. } => Answer::Canary,
         Ask::Override { .. } => Answer::Endpoint(Box::new(sample::status().upstreams[0].endpoints[1].clone())),

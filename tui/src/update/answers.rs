@@ -50,6 +50,7 @@ fn answered(app: &mut App, ask: Ask, answer: Answer) -> Vec<Effect> {
             app.say(NoticeTone::Done, format!("canary of {route}: {}", canary_done(verb)));
             return ask_status(app);
         }
+        (Ask::Usage { consumer }, Answer::Usage(reply)) => app.live.usage = Some((consumer, reply)),
         (Ask::Keys { consumer }, Answer::Keys(list)) => app.live.keys = Some((consumer, list.keys)),
         (Ask::IssueKey { ticket, .. }, Answer::Issued(issued)) => {
             // Even if the form is gone: the secret exists, and this is the only time it can be seen.
@@ -218,5 +219,5 @@ fn refused(app: &mut App, ask: &Ask, refusal: ErrorReply) -> Vec<Effect> {
 
 /// What no key asked for. If nobody answers that, the banner says so already.
 fn asked_by_itself(ask: &Ask) -> bool {
-    matches!(ask, Ask::Status | Ask::List(_) | Ask::Revisions | Ask::Keys { .. })
+    matches!(ask, Ask::Status | Ask::List(_) | Ask::Revisions | Ask::Keys { .. } | Ask::Usage { .. })
 }

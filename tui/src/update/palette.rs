@@ -229,7 +229,7 @@ fn open(app: &mut App, kind: Kind, name: String) -> Vec<Effect> {
         Kind::Consumer => enter(app, Screen::Consumer { name }),
         Kind::Certificate => enter(app, Screen::Certificate { name, scroll: 0 }),
         Kind::Listener => enter(app, Screen::Listener { name, scroll: 0 }),
-        Kind::Policy => go(app, Tab::System),
+        Kind::Policy | Kind::Log => go(app, Tab::System),
     }
 }
 

@@ -24,10 +24,11 @@ pub(super) fn enter(app: &mut App, screen: Screen) -> Vec<Effect> {
             forget(app, ListId::Endpoints);
             Vec::new()
         }
-        Screen::Consumer { name } => {
+        Screen::Consumer { .. } => {
             forget(app, ListId::Keys);
             app.live.keys = None;
-            vec![Effect::Ask(Ask::Keys { consumer: name.clone() })]
+            app.live.usage = None;
+            questions(&screen)
         }
         Screen::Revision(RevisionView { older, newer, .. }) => {
             vec![Effect::Ask(Ask::Diff { older: *older, newer: *newer })]
@@ -61,7 +62,10 @@ pub(super) fn back(app: &mut App) -> Vec<Effect> {
 /// What a screen shows beyond the status and the objects.
 pub(super) fn questions(screen: &Screen) -> Vec<Effect> {
     let ask = match screen {
-        Screen::Consumer { name } => Ask::Keys { consumer: name.clone() },
+        Screen::Consumer { name } => {
+            let keys = Ask::Keys { consumer: name.clone() };
+            return vec![Effect::Ask(keys), Effect::Ask(Ask::Usage { consumer: name.clone() })];
+        }
         Screen::Endpoint(view) => Ask::Connections { listener: None, upstream: Some(view.upstream.clone()) },
         Screen::Connections(Scope::Upstream(name)) => Ask::Connections { listener: None, upstream: Some(name.clone()) },
         Screen::Connections(Scope::Listener(name)) => Ask::Connections { listener: Some(name.clone()), upstream: None },

@@ -35,6 +35,8 @@ mod traffic;
 
 mod upstream;
 
+mod usage;
+
 mod verdict;
 
 use ratatui::Frame;

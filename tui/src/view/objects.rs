@@ -53,6 +53,7 @@ pub(super) fn consumer(app: &App, frame: &mut Frame<'_>, area: Rect, name: &str)
         let words = format!("{urgency} (in a queue 0 goes first, 7 last)");
         lines.extend(labelled(app.theme, "urgency", &words, area.width));
     }
+    lines.extend(super::usage::lines(app, name, area.width));
     let [head, body] =
         Layout::vertical([Constraint::Length(u16::try_from(lines.len()).unwrap_or(3)), Constraint::Fill(1)])
             .areas(area);

@@ -52,6 +52,12 @@ fn about(app: &App, width: u16) -> Vec<Line<'static>> {
     let workers: Vec<String> =
         workers.map(|share| format!("{} {share:.0} %", chart::gauge(whole_percent(*share), 100, 8))).collect();
     lines.extend(labelled(theme, &text::plural(u64::from(status.workers), "worker"), &workers.join("   "), width));
+    for log in &status.logs {
+        let dropped = if log.dropped > 0 { format!(" · {} dropped", text::count(log.dropped)) } else { String::new() };
+        let trouble = log.trouble.as_ref().map(|trouble| format!(" · ✗ {trouble}")).unwrap_or_default();
+        let words = format!("to {} · {} lines{dropped}{trouble}", log.to, text::count(log.written));
+        lines.extend(labelled(theme, &format!("log {}", log.name), &words, width));
+    }
     lines
 }
 
@@ -72,4 +78,26 @@ fn lately(app: &App, frame: &mut Frame<'_>, area: Rect) {
         lines.extend(paint::indented(app.theme, Tone::Dim, words, 2, area.width));
     }
     paint::lines(frame, area, lines);
+}
+
+#[cfg(test)]
+mod tests {
+    use weirgate_store::wire::LogStatus;
+
+    use super::about;
+    use crate::sample;
+    use crate::theme::Theme;
+
+    #[test]
+    fn a_log_says_how_it_is_doing() {
+        let mut app = sample::app(Theme::MONO);
+        let trouble = Some("no space left".to_owned());
+        let log = LogStatus { name: "access".into(), to: "file".into(), written: 1_204, dropped: 7, trouble };
+        app.live.status.as_mut().expect("it is known").logs.push(log);
+        let text: Vec<String> = about(&app, 100).iter().map(ToString::to_string).collect();
+        let line = text.iter().find(|line| line.contains("log access")).unwrap_or_else(|| panic!("{text:?}"));
+        for piece in ["to file", "1,204 lines", "7 dropped", "no space left"] {
+            assert!(line.contains(piece), "{line}");
+        }
+    }
 }

@@ -30,13 +30,33 @@ fn card(app: &App, record: &ExchangeRecord, width: u16) -> Vec<Line<'static>> {
     lines.extend(indented(theme, Tone::Plain, &record.verdict, 2, width));
     lines.push(rule(theme, "Timeline", &attempts(record), width));
     lines.extend(timeline(app, record, width));
+    lines.extend(tries(app, record, width));
     lines.push(rule(theme, "Why here", "", width));
     for reason in &record.why {
         lines.extend(indented(theme, Tone::Plain, reason, 2, width));
     }
     lines.push(rule(theme, "Facts", "", width));
     lines.extend(facts(app, record, width));
+    if !record.request.is_empty() {
+        lines.push(rule(theme, "Request", "secrets hidden", width));
+        for field in &record.request {
+            lines.extend(labelled(theme, &text::clean(&field.name), &text::clean(&field.value), width));
+        }
+    }
     lines
+}
+
+/// Each time it was sent, where there is more to tell than that it was answered at once.
+fn tries(app: &App, record: &ExchangeRecord, width: u16) -> Vec<Line<'static>> {
+    let is_plain = record.tries.len() < 2 && record.tries.iter().all(|sent| sent.fault.is_none());
+    let told = if is_plain { &[][..] } else { &record.tries[..] };
+    let line = |(number, sent): (u32, &weirgate_store::wire::TryRecord)| {
+        let took = sent.micros.map_or("until the end".to_owned(), text::micros);
+        let (tone, end) = sent.fault.as_deref().map_or((Tone::Good, "answered"), |fault| (Tone::Bad, fault));
+        let words = format!("try {number} at {}, after {}, {took}: {end}", sent.endpoint, text::micros(sent.began_us));
+        indented(app.theme, tone, &words, 2, width)
+    };
+    (1..).zip(told).flat_map(line).collect()
 }
 
 fn attempts(record: &ExchangeRecord) -> String {

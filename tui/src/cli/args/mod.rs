@@ -16,6 +16,8 @@ mod run;
 
 mod traffic;
 
+mod usage;
+
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
@@ -28,6 +30,7 @@ pub(super) use key::KeyVerb;
 pub(super) use object::{ObjectArgs, ObjectVerb, SetArgs};
 pub use run::{ConsoleOptions, DemoOptions, LogFormat, RunOptions, STATE_DEFAULT};
 pub(super) use traffic::{ExplainArgs, TailArgs, TopArgs};
+pub(super) use usage::{RecordVerb, UsageArgs};
 
 use crate::client::{SOCKET_DEFAULT, SOCKET_VARIABLE};
 
@@ -181,6 +184,11 @@ pub enum Verb {
     /// List, show, set or delete consumers
     #[command(visible_alias = "consumers")]
     Consumer(ObjectArgs),
+    /// List, show, set or delete logs of exchanges
+    #[command(visible_alias = "logs")]
+    Log(ObjectArgs),
+    #[command(flatten)]
+    Record(RecordVerb),
     #[command(flatten)]
     Endpoint(EndpointVerb),
     /// List client connections, or end one
@@ -281,6 +289,15 @@ mod tests {
             ("weirgate explain GET http://a/ -H A", false),
             ("weirgate key issue alice --expires 30d", true),
             ("weirgate key issue alice --expires soon", false),
+            ("weirgate logs", true),
+            ("weirgate log set access to=stdout --new", true),
+            ("weirgate why 0123456789abcdef0123456789abcdef", true),
+            ("weirgate why", false),
+            ("weirgate usage", true),
+            ("weirgate usage --consumer acme --since 7d --csv", true),
+            ("weirgate usage --since yesterday", false),
+            ("weirgate usage --step 1m", true),
+            ("weirgate usage --step 5m", false),
             ("weirgate frobnicate", false),
         ]);
     }
