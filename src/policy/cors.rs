@@ -3,7 +3,7 @@
 //!
 //! A preflight is answered here, before anybody is asked who they are: a browser sends it without credentials. A call
 //! itself is never refused here; what a page of another origin may not have, its browser keeps from it. Every reply of
-//! the route passes [`Cors::annotate`], refusals of ours included, or a page could not read why it was refused.
+//! the route passes `annotate`, refusals of ours included, or a page could not read why it was refused.
 
 use std::borrow::Cow;
 use std::sync::Arc;

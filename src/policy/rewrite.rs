@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the endpoint is asked for instead of what the client asked for.
 //!
-//! Only [`exchange::Request::sent`] changes: routes, limits, keys of balancing and the record see the request as it came.
+//! Only [`Request::sent`](crate::exchange::Request::sent) changes: routes, limits, keys of balancing and the record see
+//! the request as it came.
 //! The new path goes through the same spelling as that of a client, and is refused if it would have two meanings.
 
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 //! Policies that find out who is calling. They are the only writers of the consumer of an exchange, and each of
 //! them replaces whatever the client said about itself.
 //!
-//! Several of them in one route are all asked for, and must know the caller as the same consumer: [`identify`] sees to
-//! that. [`any_of`] asks the one that the request has credentials for, which is what [`presents`] tells without
+//! Several of them in one route are all asked for, and must know the caller as the same consumer: `identify` sees to
+//! that. [`any_of`] asks the one that the request has credentials for, which is what `presents` tells without
 //! judging them.
 
 use std::sync::Arc;
