@@ -60,11 +60,6 @@ pub struct Settings<'a> {
     pub protocol: &'static [u8],
 }
 
-/// A verifier that takes every certificate: for a look at whether an endpoint speaks TLS at all.
-pub fn any_certificate(provider: &CryptoProvider) -> Arc<dyn ServerCertVerifier> {
-    Arc::new(Verifier::of_anyone(provider))
-}
-
 /// How to shake hands with the endpoints of one upstream.
 #[derive(Clone, Debug)]
 pub struct Originate {
@@ -93,6 +88,16 @@ impl Originate {
             ServerName::try_from(name.to_owned()).map_err(|why| OriginateError::Name { name: name.to_owned(), why })
         });
         Ok(Self { config: Arc::new(config), name: name.transpose()? })
+    }
+
+    /// The same for somebody who only looks whether it works: with another protocol in ALPN, none if it is empty, and every
+    /// certificate anew, as a session that is resumed shows none.
+    #[must_use]
+    pub fn for_checks(&self, protocol: &[u8]) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = if protocol.is_empty() { Vec::new() } else { vec![protocol.to_vec()] };
+        config.resumption = Resumption::disabled();
+        Self { config: Arc::new(config), name: self.name.clone() }
     }
 
     /// Shakes hands over a connection that is open.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TLS to endpoints: who is trusted and under which name, what is shown of ourselves, and what a failed handshake says.
 
+use weirgate_store::wire::EndpointHealth;
+
 use crate::support::client::{get, values};
 use crate::support::gateway::{Running, WEB};
 use crate::support::origin::Origin;
@@ -247,4 +249,34 @@ fn settings_that_cannot_work_are_refused() {
         let problems = gateway.refused(&to(&address, tls, ""));
         assert_eq!(problems.iter().map(|p| p.path.as_str()).collect::<Vec<_>>(), [path], "{problems:?}");
     }
+}
+
+/// A check trusts whom requests trust, and shows what they show: what every request would refuse is down.
+#[test]
+fn a_check_sees_the_certificate_as_requests_do() {
+    let authority = Authority::new();
+    let ca = authority.ca();
+    let checked = |check: &str, tls: &str, signed: &Signed| {
+        let origin = Origin::plain();
+        let endpoint = Terminator::before(origin.address(), signed, &["http/1.1"]);
+        let health = format!("health = {{ {check}, interval = \"60ms\", timeout = \"5s\", fall = 1, rise = 1 }}");
+        let gateway = Running::start(&to(&[endpoint.address()], tls, &health));
+        let known = || {
+            let status = gateway.gateway.endpoint("shop", &endpoint.address().to_string()).expect("it is configured");
+            (status.health != EndpointHealth::Unknown).then_some((status.health, status.reason))
+        };
+        wait_until("the first check is over", || known().is_some());
+        known().expect("it was known a moment ago")
+    };
+    let good = authority.sign(&["127.0.0.1"]);
+    let expired = authority.sign_with(&["127.0.0.1"], |params| params.not_after = rcgen::date_time_ymd(2020, 2, 3));
+    for check in ["http = { path = \"/\" }", "tls = true"] {
+        assert_eq!(checked(check, &ca, &good).0, EndpointHealth::Up, "{check}");
+        assert_eq!(checked(check, "verify = \"none\"", &expired).0, EndpointHealth::Up, "{check}");
+        let (health, reason) = checked(check, &ca, &expired);
+        assert_eq!(health, EndpointHealth::Down, "{check}");
+        assert!(reason.contains("failed its TLS handshake: its certificate expired on 2020-02-03"), "{reason}");
+    }
+    // A check that asks for another name is about another certificate.
+    assert_eq!(checked("tls = { server_name = \"b.example\" }", &ca, &expired).0, EndpointHealth::Up);
 }

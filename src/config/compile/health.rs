@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use regex::bytes::RegexBuilder;
 use weirgate_store::check::REGEX_BYTES_MAX;
-use weirgate_store::model::{self, UpstreamProtocol};
+use weirgate_store::model;
 
 use crate::config::snapshot::HealthPlan;
+use crate::tls::originate::{Originate, Settings};
+use crate::upstream::connect::{ALPN_H2, ALPN_HTTP1};
 use crate::upstream::health;
 use crate::upstream::health::probe::agent::AgentCheck;
 use crate::upstream::health::probe::{
-    BodyPattern, Check, GrpcCheck, HttpCheck, ScriptCheck, ServerNames, Statuses, TcpCheck, TlsCheck,
+    BodyPattern, Check, CheckTls, GrpcCheck, HttpCheck, ScriptCheck, Statuses, TcpCheck,
 };
+use crate::upstream::transport::Transport;
 
 /// Whether something is asked that says whether an endpoint lives; an agent alone does not.
 pub(super) fn is_checked(upstream: &model::Upstream) -> bool {
@@ -22,7 +25,7 @@ pub(super) fn is_checked(upstream: &model::Upstream) -> bool {
     })
 }
 
-pub(super) fn plan(upstream: &model::Upstream) -> Option<HealthPlan> {
+pub(super) fn plan(upstream: &model::Upstream, transport: &Transport) -> Option<HealthPlan> {
     let written = upstream.health.as_ref()?;
     let rules = health::Rules {
         fall: written.fall,
@@ -34,7 +37,7 @@ pub(super) fn plan(upstream: &model::Upstream) -> Option<HealthPlan> {
         Arc::new(AgentCheck { port: agent.port, send: agent.send.as_deref().map(Box::from) })
     };
     Some(HealthPlan {
-        check: check(written, upstream).map(Arc::new),
+        check: check(written, transport).map(Arc::new),
         agent: written.agent.as_ref().map(agent),
         port: written.port,
         timeout: written.timeout.0,
@@ -42,18 +45,21 @@ pub(super) fn plan(upstream: &model::Upstream) -> Option<HealthPlan> {
     })
 }
 
-fn check(written: &model::Health, upstream: &model::Upstream) -> Option<Check> {
-    let name = || ServerNames(upstream.tls.server_name.as_deref().map(Box::from));
+fn check(written: &model::Health, transport: &Transport) -> Option<Check> {
     if let Some(http) = &written.http {
-        let is_tls = matches!(upstream.protocol, UpstreamProtocol::Https | UpstreamProtocol::H2);
-        return Some(Check::Http(http_check(http, is_tls.then(name))));
+        return Some(Check::Http(http_check(http, check_tls(transport, ALPN_HTTP1))));
     }
     if let Some(grpc) = &written.grpc {
-        let is_tls = upstream.protocol == UpstreamProtocol::H2;
-        return Some(Check::Grpc(GrpcCheck { service: grpc.service.as_str().into(), tls: is_tls.then(name) }));
+        return Some(Check::Grpc(GrpcCheck {
+            service: grpc.service.as_str().into(),
+            tls: check_tls(transport, ALPN_H2),
+        }));
     }
     if let Some(tls) = &written.tls {
-        return Some(Check::Tls(TlsCheck { names: ServerNames(tls.server_name.as_deref().map(Box::from)) }));
+        let name = tls.server_name.as_deref();
+        // A name of its own is about another certificate than the one that requests get to see.
+        let own = if name.is_none() { check_tls(transport, b"") } else { None };
+        return own.or_else(|| of_anyone(name)).map(Check::Tls);
     }
     if let Some(script) = &written.script {
         let args = script.args.iter().map(|arg| arg.as_str().into()).collect();
@@ -63,7 +69,20 @@ fn check(written: &model::Health, upstream: &model::Upstream) -> Option<Check> {
     written.tcp.as_ref().map(|tcp| Check::Tcp(TcpCheck { send: bytes(&tcp.send), expect: bytes(&tcp.expect) }))
 }
 
-fn http_check(written: &model::HttpCheck, tls: Option<ServerNames>) -> HttpCheck {
+/// The TLS of the upstream, for checks; none if it has none.
+fn check_tls(transport: &Transport, protocol: &[u8]) -> Option<CheckTls> {
+    transport.tls.as_ref().map(|tls| CheckTls::new(tls, protocol, &transport.recipe))
+}
+
+/// A handshake with whoever is there. It cannot fail to be made: the check of the model has seen the name.
+fn of_anyone(server_name: Option<&str>) -> Option<CheckTls> {
+    let settings =
+        Settings { server_name, authorities: None, pins: &[], identity: None, is_verified: false, protocol: b"" };
+    let recipe = server_name.unwrap_or_default();
+    Originate::new(settings).ok().map(|originate| CheckTls::new(&originate, b"", recipe))
+}
+
+fn http_check(written: &model::HttpCheck, tls: Option<CheckTls>) -> HttpCheck {
     let pattern = |pattern: &String| {
         // The check of the model has compiled it within the same bound.
         RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().ok().map(BodyPattern)

@@ -73,8 +73,6 @@ impl Checker {
             // Looked at again by the sweep, once the operator has taken that back.
             return;
         }
-        let outcomes = self.outcomes.clone();
-        // A send fails only when the checker is gone, which is when the process ends.
         match (due, &mut subject.check, &mut subject.agent) {
             (Due::Check(id), Some(check), _) if !check.is_under_way => {
                 check.is_under_way = true;
@@ -84,15 +82,17 @@ impl Checker {
                     let over = self.attempts.start(id, &check.probe, thrift, clock::now());
                     return self.over.extend(over.map(|outcome| (id, outcome)));
                 }
-                let probe = Rc::clone(&check.probe);
+                let (probe, outcomes) = (Rc::clone(&check.probe), self.outcomes.clone());
                 tokio::task::spawn_local(async move {
                     let outcome = probe.run().await;
+                    // A send fails only when the checker is gone, which is when the process ends.
                     _ = outcomes.send(Outcome::Check(id, outcome)).await;
                 });
             }
             (Due::Agent(id), _, Some(asked)) if !asked.is_under_way => {
                 asked.is_under_way = true;
                 let (check, address, limit) = (Arc::clone(&asked.check), asked.address, asked.timeout);
+                let outcomes = self.outcomes.clone();
                 tokio::task::spawn_local(async move {
                     let line = agent::ask(&check, address, limit).await;
                     _ = outcomes.send(Outcome::Agent(id, line)).await;

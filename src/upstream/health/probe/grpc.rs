@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::Failure;
 use super::connect;
-use super::tls::{ServerNames, Speaks, handshake};
+use super::tls::{CheckTls, handshake};
+use crate::upstream::connect::ALPN_H2;
 
 /// Bytes of a reply that are looked at; a right one has seven.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -32,8 +33,7 @@ const WITHOUT_SERVICE: &str = "it answers gRPC but does not implement grpc.healt
 pub struct GrpcCheck {
     /// The whole server if empty.
     pub service: Box<str>,
-    /// Over TLS, with this name.
-    pub tls: Option<ServerNames>,
+    pub tls: Option<CheckTls>,
 }
 
 pub(super) async fn ask(
@@ -41,11 +41,12 @@ pub(super) async fn ask(
     address: SocketAddr,
     limit: Duration,
 ) -> Result<Option<&'static str>, Failure> {
-    let tcp = connect(address).await?;
-    match &check.tls {
-        None => call(check, address, limit, tcp).await,
-        Some(names) => call(check, address, limit, handshake(tcp, address, names, Speaks::Http2).await?).await,
+    let Some(tls) = &check.tls else { return call(check, address, limit, connect(address).await?).await };
+    let stream = handshake(tls, address).await?;
+    if stream.get_ref().1.alpn_protocol() != Some(ALPN_H2) {
+        return Err(Failure::Answer("did not agree to HTTP/2 in its TLS handshake".into()));
     }
+    call(check, address, limit, stream).await
 }
 
 async fn call<S>(

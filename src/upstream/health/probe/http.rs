@@ -10,8 +10,8 @@ use regex::bytes::Regex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::super::Failure;
-use super::tls::{ServerNames, Speaks, handshake};
-use super::{REPLY_MAX, Thrift, connect, connect_briefly, read_more};
+use super::tls::{CheckTls, handshake};
+use super::{REPLY_MAX, Thrift, connect_briefly, read_more};
 
 /// Checks over one kept connection: the next one opens another, which is part of what is checked.
 pub(super) const KEPT_CHECKS_MAX: u32 = 5;
@@ -33,8 +33,7 @@ pub struct HttpCheck {
     pub expect: Statuses,
     /// Must be found in the first 64 KiB of the body.
     pub body: Option<BodyPattern>,
-    /// Over TLS, with this name.
-    pub tls: Option<ServerNames>,
+    pub tls: Option<CheckTls>,
 }
 
 impl Default for HttpCheck {
@@ -141,11 +140,10 @@ impl HttpCheck {
 }
 
 pub(super) async fn ask(check: &HttpCheck, request: &[u8], address: SocketAddr) -> Result<(), Failure> {
-    let Some(names) = &check.tls else {
+    let Some(tls) = &check.tls else {
         return converse(check, request, &mut connect_briefly(address).await?).await;
     };
-    let mut tls = handshake(connect(address).await?, address, names, Speaks::Http1).await?;
-    converse(check, request, &mut tls).await
+    converse(check, request, &mut handshake(tls, address).await?).await
 }
 
 async fn converse<S>(check: &HttpCheck, request: &[u8], stream: &mut S) -> Result<(), Failure>

@@ -41,7 +41,7 @@ pub use grpc::GrpcCheck;
 pub use http::{BodyPattern, HttpCheck, Statuses};
 pub use script::ScriptCheck;
 pub use tcp::TcpCheck;
-pub use tls::{ServerNames, TlsCheck};
+pub use tls::CheckTls;
 
 /// Bytes of an answer that are looked at.
 pub const REPLY_MAX: usize = 64 * 1024;
@@ -56,7 +56,7 @@ pub enum Check {
     Http(HttpCheck),
     Script(ScriptCheck),
     Tcp(TcpCheck),
-    Tls(TlsCheck),
+    Tls(CheckTls),
 }
 
 /// A check of one endpoint, with everything prepared that is the same each time.

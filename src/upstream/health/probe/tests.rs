@@ -12,11 +12,12 @@ use tokio::net::TcpListener;
 
 use super::agent::{self, AgentCheck};
 use super::{
-    Attempts, BodyPattern, Check, CheckOutcome, Failure, GrpcCheck, HttpCheck, Probe, REPLY_MAX, ScriptCheck, Statuses,
-    TcpCheck, Thrift, TlsCheck,
+    Attempts, BodyPattern, Check, CheckOutcome, CheckTls, Failure, GrpcCheck, HttpCheck, Probe, REPLY_MAX, ScriptCheck,
+    Statuses, TcpCheck, Thrift,
 };
 
 use crate::clock;
+use crate::tls::originate::{Originate, Settings};
 
 /// Far above what any check here takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -230,7 +231,10 @@ async fn a_tcp_check_wants_a_connection_or_an_answer() {
 #[tokio::test]
 async fn a_tls_check_wants_a_handshake() {
     let plain = origin("", Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
-    let failure = run(Check::Tls(TlsCheck::default()), plain, PATIENCE).await.unwrap_err();
+    let settings =
+        Settings { server_name: None, authorities: None, pins: &[], identity: None, is_verified: false, protocol: b"" };
+    let tls = CheckTls::new(&Originate::new(settings).unwrap(), b"", "");
+    let failure = run(Check::Tls(tls), plain, PATIENCE).await.unwrap_err();
     assert!(failure.to_string().starts_with("failed its TLS handshake: "), "{failure}");
 }
 

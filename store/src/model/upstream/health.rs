@@ -20,7 +20,8 @@ pub struct Health {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "or_true")]
     #[schemars(with = "Option<OrTrue<TcpCheck>>")]
     pub tcp: Option<TcpCheck>,
-    /// `true`: a TLS handshake that ends well is health enough, whatever the certificate.
+    /// `true`: a TLS handshake that ends well is health enough. Its certificate counts as it does for requests; any will do
+    /// if the upstream itself speaks no TLS, or with a `server_name` of the check's own.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "or_true")]
     #[schemars(with = "Option<OrTrue<TlsCheck>>")]
     pub tls: Option<TlsCheck>,
